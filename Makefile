@@ -1,0 +1,40 @@
+# Every target sets itself up: a fresh clone needs Python 3.11 and pip, nothing else.
+PYTHON ?= python3
+VENV := .venv
+RUN := $(VENV)/bin/python
+READY := $(VENV)/.ready
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test test-all check bench
+
+help:
+	@echo "make demo      train on real images, export, run without torch; prints where the pictures are"
+	@echo "make test      the tests, without the long ones"
+	@echo "make test-all  the long ones too"
+	@echo "make check     lint, format, types, doctests, tests: as CI does"
+	@echo "make bench     measurements against peers"
+
+# An existing folder is kept, and only brought up to date.
+$(READY): pyproject.toml constraints.txt
+	test -x $(RUN) || $(PYTHON) -m venv $(VENV)
+	$(RUN) -m pip install --quiet --constraint constraints.txt --editable ".[all]"
+	touch $(READY)
+
+demo: $(READY)
+	$(RUN) -m tools.demo
+
+test: $(READY)
+	$(RUN) -m pytest -n 2 -m "not long"
+
+test-all: $(READY)
+	$(RUN) -m pytest -n 2
+
+check: $(READY)
+	$(RUN) -m ruff check .
+	$(RUN) -m ruff format --check .
+	$(RUN) -m mypy
+	$(RUN) -m pytest --doctest-modules mcore models tools
+	$(RUN) -m pytest -n 2 -m "not long"
+
+bench: $(READY)
+	$(RUN) -m benchmarks

@@ -1,0 +1,418 @@
+"""Names and versions to constructors: the one registry of components.
+
+A component has a kind, a name, a namespace and the versions that it serves. Packages announce theirs through
+the entry point group `mcore.components`: a table of kinds, names and import paths, so that nothing is imported
+before it is asked for. `register` adds one from Python. A configuration can name nothing else: no import path,
+no callable that isn't registered.
+"""
+
+import functools
+import importlib
+import importlib.metadata
+import importlib.util
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from typing import Any
+
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
+from packaging.version import InvalidVersion, Version
+
+from mcore.signatures import Path, Problem, check_arguments, dotted
+from mcore.vocabulary import nearest
+
+# In order of preference where a name stands in several kinds and nobody says which.
+KINDS = ("network", "backbone", "neck", "head", "attention", "block")
+GROUP = "mcore.components"
+ANY_VERSION = ">=0.0.0"
+# A clone that isn't installed has no entry points; this project's own table is found all the same.
+OWN = "models.catalog:NAMES"
+
+
+class UnknownComponent(LookupError):
+    """No component of this name, or none of this version."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A registered component: `target` is its constructor or the import path of it ("package.module:name")."""
+
+    kind: str
+    name: str
+    target: Any = field(repr=False)
+    namespace: str = ""
+    versions: str = ANY_VERSION
+    partial: bool = True
+
+    def load(self) -> Callable[..., Any]:
+        """The constructor; imports its module on first use."""
+        if not isinstance(self.target, str):
+            return self.target
+        module, _, attribute = self.target.partition(":")
+        return getattr(importlib.import_module(module), attribute)
+
+
+@dataclass
+class _Registry:
+    """Entries by namespace and name; entry points are read when the first name is asked for."""
+
+    entries: dict[tuple[str, str], list[Entry]] = field(default_factory=dict)
+    announced: bool = False
+
+    def add(self, entry: Entry) -> None:
+        _check_kind(entry.kind)
+        _specifiers(entry.versions)
+        known = self.entries.setdefault((entry.namespace, entry.name), [])
+        for other in known:
+            if (other.kind, other.versions) == (entry.kind, entry.versions):
+                # Running a file again, or reading two tables that agree, is no mistake.
+                if _same_target(other.target, entry.target):
+                    known[known.index(other)] = entry
+                    return
+                raise ValueError(
+                    f"register: {entry.kind} {entry.name!r} with versions {entry.versions!r} is registered already, "
+                    f"for {other.target}; give other versions, another name or a namespace."
+                )
+        known.append(entry)
+
+    def find(self, namespace: str, name: str) -> list[Entry]:
+        self.announce()
+        return self.entries.get((namespace, name), [])
+
+    def announce(self) -> None:
+        """Reads the tables of installed packages, once."""
+        if self.announced:
+            return
+        points = {point.value: point.load for point in importlib.metadata.entry_points(group=GROUP)}
+        points.setdefault(OWN, _own_table)
+        for load in points.values():
+            for kind, names in load().items():
+                for name, target in names.items():
+                    namespace, _, name = name.rpartition("/")
+                    # Versions that differ are written as a table of their own: {">=0.0.2": "package.module:name"}.
+                    rows = target if isinstance(target, Mapping) else {ANY_VERSION: target}
+                    for versions, path in rows.items():
+                        self.add(Entry(kind, name, path, namespace, versions))
+        self.announced = True
+
+
+_registry = _Registry()
+
+
+def register(
+    kind: str,
+    name: str | None = None,
+    *,
+    versions: str = ANY_VERSION,
+    namespace: str = "",
+    partial: bool = True,
+) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Decorator: enters a class or function under `kind` and its own name, or `name`.
+
+    `versions` is a range such as ">=0.0.2" (PEP 440); the same name may be registered again for others.
+    `partial=False` refuses `"@mode": "partial"`.
+
+    >>> @register("block", "doctest_block")
+    ... class Block: ...
+    >>> build({"type": "doctest_block"})  # doctest: +ELLIPSIS
+    <mcore.registry.Block object at ...>
+
+    Raises:
+        ValueError: no such kind, or the name is taken for these versions.
+    """
+
+    def enter(target: Callable[..., Any]) -> Callable[..., Any]:
+        _registry.add(Entry(kind, name or target.__name__, target, namespace, versions, partial))
+        return target
+
+    return enter
+
+
+def available(kind: str | None = None, pattern: str = "*", *, namespace: str = "") -> list[str]:
+    """Names of components, sorted; of one kind, and like `pattern` ("resnet*"), where given.
+
+    Raises:
+        ValueError: no such kind.
+    """
+    if kind is not None:
+        _check_kind(kind)
+    _registry.announce()
+    found = (entry for entries in _registry.entries.values() for entry in entries)
+    return sorted(
+        {
+            entry.name
+            for entry in found
+            if entry.namespace == namespace
+            and kind in (None, entry.kind)
+            and fnmatchcase(entry.name, pattern)
+        },
+        key=str.lower,
+    )
+
+
+def kinds_of(name: str, *, namespace: str = "") -> list[str]:
+    """The kinds in which `name` stands, in order of preference."""
+    found = {entry.kind for entry in _registry.find(namespace, name)}
+    return [kind for kind in KINDS if kind in found]
+
+
+def lookup(name: str, kind: str | None = None, *, version: str | None = None, namespace: str = "") -> Entry:
+    """The component of this name: of `kind`, or of the first kind that has it; at `version`, where given.
+
+    Raises:
+        UnknownComponent: none of this name, kind or version; the message lists the nearest.
+        ValueError: several versions differ and none is named, or the version can't be read.
+    """
+    entries = _registry.find(namespace, name)
+    if kind is None:
+        kind = next(iter(kinds_of(name, namespace=namespace)), None)
+    else:
+        _check_kind(kind)
+    of_kind = [entry for entry in entries if entry.kind == kind]
+    if not of_kind:
+        raise UnknownComponent(_unknown(name, kind, namespace))
+    if version is None:
+        if len(of_kind) > 1:
+            ranges = ", ".join(entry.versions for entry in of_kind)
+            raise ValueError(
+                f"{kind} {name!r} differs between versions ({ranges}) and none is named; "
+                f'write "@version" in the spec or give default_version=.'
+            )
+        return of_kind[0]
+    return _at_version(of_kind, name, version)
+
+
+def create(name: str, /, *, kind: str | None = None, **arguments: Any) -> Any:
+    """The component `name` with these arguments, all checked against its signature before anything is built.
+
+    Raises:
+        UnknownComponent: no such name.
+        TypeError: an argument is unknown, missing or of the wrong type.
+    """
+    return _construct(lookup(name, kind), arguments)
+
+
+def build(
+    spec: Any,
+    *,
+    kind: str | None = None,
+    namespace: str = "",
+    default_version: str | None = None,
+) -> Any:
+    """Objects from data: a mapping with "type" (or "@type") becomes the component of that name.
+
+    Its other keys are the arguments; those that start with "@" are not: "@version" holds for what is nested in
+    it too, "@mode": "partial" gives a factory. Specs nested in mappings and lists are built first. A bare string
+    is a component without arguments.
+
+    Args:
+        kind: the kind of the outermost component; without it, the first of network, backbone, neck, head,
+            attention and block that has the name.
+        namespace: whose names are meant, for example "convnet"; without it, this project's.
+        default_version: the version where the spec names none.
+
+    Raises:
+        UnknownComponent: no such name or version; the message lists the nearest.
+        TypeError: an argument doesn't fit; the message gives the path inside the spec.
+    """
+    if isinstance(spec, str):
+        spec = {"type": spec}
+    if not isinstance(spec, Mapping | list | tuple):
+        raise TypeError(f"build: a spec is a mapping, a list or a name, not {type(spec).__name__}.")
+    builder = _Builder(namespace)
+    _refuse(builder.check(spec, ("spec",), default_version, kind))
+    return builder.make(spec, default_version, kind)
+
+
+def check(
+    spec: Any,
+    *,
+    kind: str | None = None,
+    path: Path = (),
+    namespace: str = "",
+    default_version: str | None = None,
+) -> list[Problem]:
+    """Everything that `build` would refuse in `spec`, as far as it shows before anything is built.
+
+    `path` is where `spec` stands in something larger.
+    """
+    return _Builder(namespace).check(spec, path, default_version, kind)
+
+
+@dataclass(frozen=True)
+class _Builder:
+    """Walks a spec: first checks every component in it, then builds, innermost first."""
+
+    namespace: str
+
+    def check(
+        self, spec: Any, path: Path = (), version: str | None = None, kind: str | None = None
+    ) -> list[Problem]:
+        """Every mistake in `spec` and in what is nested in it."""
+        if isinstance(spec, Mapping) and type_of(spec) is not None:
+            return self.check_component(spec, path, spec.get("@version", version), kind)
+        steps = spec.items() if isinstance(spec, Mapping) else enumerate(spec) if _is_list(spec) else ()
+        return [problem for step, item in steps for problem in self.check(item, (*path, step), version)]
+
+    def check_component(
+        self, spec: Mapping[str, Any], path: Path, version: str | None, kind: str | None
+    ) -> list[Problem]:
+        arguments = arguments_of(spec)
+        try:
+            entry = self.entry(spec, version, kind)
+        except (UnknownComponent, ValueError) as error:
+            here = "@type" if "@type" in spec else "type"
+            problems = [Problem((*path, here), str(error).rstrip("."), type(error))]
+        else:
+            partial = spec.get("@mode") == "partial"
+            found = check_arguments(entry.load(), arguments, title=entry.name, partial=partial)
+            problems = [problem.under(path) for problem in found]
+        for key, item in arguments.items():
+            problems += self.check(item, (*path, key), version)
+        return problems
+
+    def entry(self, spec: Mapping[str, Any], version: str | None, kind: str | None) -> Entry:
+        mode = spec.get("@mode", "regular")
+        if mode not in ("regular", "partial"):
+            raise ValueError(f'"@mode" is "regular" or "partial", not {mode!r}.')
+        name = type_of(spec)
+        if not isinstance(name, str):
+            raise ValueError(f"a type is a name, not {name!r}.")
+        entry = lookup(name, kind, version=version, namespace=self.namespace)
+        if mode == "partial" and not entry.partial:
+            raise ValueError(f'"@mode": "partial" is refused for {name!r}.')
+        return entry
+
+    def make(self, spec: Any, version: str | None, kind: str | None = None) -> Any:
+        if _is_list(spec):
+            return type(spec)(self.make(item, version) for item in spec)
+        if not isinstance(spec, Mapping):
+            return spec
+        if type_of(spec) is None:
+            return {key: self.make(item, version) for key, item in spec.items()}
+        version = spec.get("@version", version)
+        constructor = self.entry(spec, version, kind).load()
+        if spec.get("@mode") == "partial":
+            return Partial(self, dict(spec), version, kind)
+        return constructor(**{key: self.make(item, version) for key, item in arguments_of(spec).items()})
+
+
+@dataclass(frozen=True)
+class Partial:
+    """What `"@mode": "partial"` builds: a factory, whose every call builds anew what is nested in its spec."""
+
+    builder: _Builder = field(repr=False)
+    spec: dict[str, Any]
+    version: str | None = None
+    kind: str | None = None
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        constructor = self.builder.entry(self.spec, self.version, self.kind).load()
+        nested = {key: self.builder.make(item, self.version) for key, item in arguments_of(self.spec).items()}
+        return constructor(*args, **nested, **kwargs)
+
+
+def type_of(spec: Mapping[str, Any]) -> Any:
+    """The name in a spec, under "@type" or "type"; None where it is no spec."""
+    return spec.get("@type", spec.get("type"))
+
+
+def arguments_of(spec: Mapping[str, Any]) -> dict[str, Any]:
+    """A spec without its type and without what is written with "@"."""
+    plain = () if "@type" in spec else ("type",)
+    return {key: value for key, value in spec.items() if not key.startswith("@") and key not in plain}
+
+
+def _construct(entry: Entry, arguments: Mapping[str, Any]) -> Any:
+    constructor = entry.load()
+    _refuse(check_arguments(constructor, arguments, title=entry.name))
+    return constructor(**arguments)
+
+
+def _refuse(problems: list[Problem]) -> None:
+    """Raises all problems as one error: of their own class where they agree on one."""
+    if problems:
+        classes = {problem.error for problem in problems}
+        error = classes.pop() if len(classes) == 1 else ValueError
+        raise error("; ".join(_told(problem) for problem in problems) + ".")
+
+
+def _told(problem: Problem) -> str:
+    # A problem of the outermost component names it already.
+    return f"{dotted(problem.path)}: {problem.message}" if problem.path[:1] == ("spec",) else problem.message
+
+
+def _is_list(value: Any) -> bool:
+    return isinstance(value, list | tuple)
+
+
+def _at_version(entries: Iterable[Entry], name: str, version: str) -> Entry:
+    try:
+        wanted = Version(str(version))
+    except InvalidVersion as error:
+        raise ValueError(f"version {version!r} of {name!r} can't be read; write it like 0.0.2.") from error
+    fitting = [entry for entry in entries if _specifiers(entry.versions).contains(wanted, prereleases=True)]
+    if len(fitting) == 1:
+        return fitting[0]
+    ranges = ", ".join(entry.versions for entry in entries)
+    if not fitting:
+        raise UnknownComponent(f"{name!r} has no version {version}; registered are {ranges}.")
+    raise ValueError(f"{name!r} is registered more than once for version {version}: {ranges}.")
+
+
+@functools.lru_cache(maxsize=512)
+def _specifiers(versions: str) -> SpecifierSet:
+    try:
+        return SpecifierSet(versions)
+    except InvalidSpecifier as error:
+        raise ValueError(f"versions={versions!r} is no range; write it like '>=0.0.2,<1'.") from error
+
+
+def _check_kind(kind: str) -> None:
+    if kind not in KINDS:
+        likely = nearest(str(kind), KINDS, least=0.0, most=1)[0]
+        raise ValueError(f"kind {kind!r} is none of {', '.join(KINDS)}; the nearest is {likely!r}.")
+
+
+def _unknown(name: str, kind: str | None, namespace: str) -> str:
+    what = f"{kind or 'component'} {name!r}" + (f" in namespace {namespace!r}" if namespace else "")
+    elsewhere = kinds_of(name, namespace=namespace)
+    if elsewhere:
+        return f"no {what}; {name!r} is a {' and a '.join(elsewhere)}."
+    names = available(kind, namespace=namespace)
+    likely = nearest(name, names)
+    if likely:
+        return f"no {what}; the nearest names are {', '.join(likely)}."
+    return (
+        f"no {what}; there are {', '.join(names) if len(names) <= 20 else f'{len(names)}: see mcore list'}."
+    )
+
+
+def _same_target(a: Any, b: Any) -> bool:
+    if isinstance(a, str) or isinstance(b, str):
+        return a == b
+    return (a.__module__, a.__qualname__) == (b.__module__, b.__qualname__)
+
+
+def _own_table() -> Mapping[str, Mapping[str, Any]]:
+    module, _, attribute = OWN.partition(":")
+    if importlib.util.find_spec(module.partition(".")[0]) is None:
+        return {}
+    return getattr(importlib.import_module(module), attribute)
+
+
+__all__ = [
+    "KINDS",
+    "Entry",
+    "Partial",
+    "UnknownComponent",
+    "arguments_of",
+    "available",
+    "build",
+    "check",
+    "create",
+    "kinds_of",
+    "lookup",
+    "register",
+    "type_of",
+]
