@@ -1,0 +1,194 @@
+"""Which axes of a graph may stay open: recordings at several sizes, compared node by node.
+
+A size that Python used in a way that cannot be seen from inside (`range(h)`, `len`, `int(h / 2)`) makes the
+recordings at two sizes differ; the first node in which they differ names the line.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from mcore.exchange.recorded import Recorded
+from mcore.platform.errors import module_path
+from mcore.platform.graph import INPUT, Place
+
+Arrays = list[np.ndarray]
+Record = Callable[[Arrays, list[dict[int, str]]], Recorded]
+
+# How a candidate axis is varied, tried in order until two sizes agree: by an odd amount (another parity, and it
+# crosses every stride), by an even one, then in proportion, for networks that need multiples of their stride.
+VARIATIONS: tuple[tuple[str, Callable[[int, int], int]], ...] = (
+    ("odd", lambda size, axis: size + (13, 1, 7, 11, 9)[axis % 5]),
+    ("even", lambda size, axis: size + (2, 4, 6, 2, 4)[axis % 5] * 3),
+    ("doubled", lambda size, axis: size * 2),
+    ("threefold", lambda size, axis: size * 3),
+    ("by 32", lambda size, axis: size + 32 * (1 + axis % 3)),
+)
+SPATIAL = {1: ("length",), 2: ("height", "width"), 3: ("depth", "height", "width")}
+
+
+@dataclasses.dataclass
+class Axes:
+    """The outcome: open axes per input, the recording with them, and what was learned of the others."""
+
+    open: list[dict[int, str]]
+    recorded: Recorded
+    fixed: list[str]
+    notes: list[str]
+
+
+def candidates(arrays: Sequence[np.ndarray], others: Sequence[Arrays]) -> list[list[int]]:
+    """Axes worth trying: the batch, spatial axes, those that differ between the given sizes, all of integers."""
+    out = []
+    for k, array in enumerate(arrays):
+        tried = set(range(array.ndim)) if array.dtype.kind in "iu" and array.ndim < 3 else {0, *range(2, array.ndim)}
+        if array.ndim == 3 and array.dtype.kind == "f":
+            tried.add(1)  # (n, length, channels), as tokens come
+        tried = {axis for axis in tried if axis < array.ndim}
+        for other in others:
+            tried |= {a for a, (p, q) in enumerate(zip(array.shape, other[k].shape, strict=False)) if p != q}
+        out.append(sorted(tried))
+    return out
+
+
+def axis_names(names: Sequence[str], arrays: Sequence[np.ndarray], axes: Sequence[Sequence[int]]) -> list[dict[int, str]]:
+    """Names of open axes: the batch is one for all inputs of that size; other axes bear their input's name."""
+    out = []
+    batch = arrays[0].shape[0] if arrays and arrays[0].ndim else None
+    for k, (name, array) in enumerate(zip(names, arrays, strict=True)):
+        labels = {}
+        for axis in axes[k]:
+            if axis == 0 and array.shape[0] == batch:
+                labels[axis] = "batch"
+                continue
+            spatial = SPATIAL.get(array.ndim - 2, ())
+            label = spatial[axis - 2] if 2 <= axis < 2 + len(spatial) else f"axis{axis}"
+            labels[axis] = label if len(arrays) == 1 else f"{name}_{label}"
+        out.append(labels)
+    return out
+
+
+def resized(array: np.ndarray, shape: Sequence[int]) -> np.ndarray:
+    """An array of another size with the same kind of content (repeated or cut)."""
+    for axis, size in enumerate(shape):
+        if array.shape[axis] < size and array.shape[axis]:
+            array = np.concatenate([array] * -(-size // array.shape[axis]), axis)
+        array = np.take(array, range(size), axis) if array.shape[axis] != size else array
+    return np.ascontiguousarray(array)
+
+
+class Search:
+    """Finds the open axes of one network.
+
+    Args:
+        record: records at arrays with the given open axes.
+        names: input names.
+        arrays: the first size.
+        others: further sizes that the caller wants to work.
+    """
+
+    def __init__(self, record: Record, names: Sequence[str], arrays: Arrays, others: Sequence[Arrays]) -> None:
+        self.record, self.names, self.arrays, self.others = record, names, arrays, others
+        self.fixed: list[str] = []
+        self.notes: list[str] = []
+
+    def run(self, tried: list[list[int]]) -> Axes:
+        """Opens as many of `tried` as the network allows."""
+        labels = axis_names(self.names, self.arrays, tried)
+        recorded = self.record(self.arrays, labels)
+        if any(tried) and self._disagreement(recorded, labels, tried) is not None:
+            tried = self._one_by_one(tried)
+            labels = axis_names(self.names, self.arrays, tried)
+            recorded = self.record(self.arrays, labels)
+        self._check_given(recorded, labels)
+        return Axes(labels, recorded, self.fixed, self.notes)
+
+    def _varied(self, tried: list[list[int]], how: Callable[[int, int], int]) -> Arrays:
+        batch = self.arrays[0].shape[:1]
+        out = []
+        for k, array in enumerate(self.arrays):
+            shape = list(array.shape)
+            for axis in tried[k]:
+                same_batch = axis == 0 and array.shape[:1] == batch
+                shape[axis] = how(shape[axis], axis if same_batch or axis else axis + k)
+            out.append(resized(array, shape))
+        return out
+
+    def _disagreement(self, recorded: Recorded, labels: list[dict[int, str]], tried: list[list[int]]) -> str | None:
+        """None where some variation of all `tried` axes gives the same graph; else why the last one did not."""
+        why: str | None = None
+        for k, (name, how) in enumerate(VARIATIONS):
+            try:
+                other = self.record(self._varied(tried, how), labels)
+            except NotImplementedError:
+                raise
+            except Exception as error:  # a size that the network refuses: another may fit
+                why = why or f"{type(error).__name__}: {error}"
+                continue
+            difference = first_difference(recorded, other)
+            if difference is None:
+                if k and why:
+                    self.notes.append(f"alike when sizes are {name}, but not otherwise: {why}")
+                return None
+            why = difference
+        return why
+
+    def _one_by_one(self, tried: list[list[int]]) -> list[list[int]]:
+        kept: list[list[int]] = [[] for _ in tried]
+        for k, axes in enumerate(tried):
+            for axis in axes:
+                alone: list[list[int]] = [[axis] if i == k else [] for i in range(len(tried))]
+                if axis == 0:  # inputs share their batch
+                    alone = [[0] if 0 in t and a.shape[:1] == self.arrays[k].shape[:1] else [] for t, a in
+                             zip(tried, self.arrays, strict=True)]  # fmt: skip
+                labels = axis_names(self.names, self.arrays, alone)
+                why = self._disagreement(self.record(self.arrays, labels), labels, alone)
+                if why is None:
+                    kept[k].append(axis)
+                else:
+                    self.fixed.append(f"{self.names[k]}[{axis}] = {self.arrays[k].shape[axis]}: {why}")
+        return kept
+
+    def _check_given(self, recorded: Recorded, labels: list[dict[int, str]]) -> None:
+        for other in self.others:
+            changed = [
+                f"{name}[{axis}]"
+                for k, name in enumerate(self.names)
+                for axis, (p, q) in enumerate(zip(self.arrays[k].shape, other[k].shape, strict=True))
+                if p != q and axis not in labels[k]
+            ]
+            difference = first_difference(recorded, self.record(other, labels))
+            if changed or difference:
+                sizes = ", ".join("x".join(map(str, a.shape)) for a in other)
+                why = difference or "; ".join(self.fixed) or "the axis is not among those asked to be dynamic"
+                raise RuntimeError(
+                    f"one graph cannot hold the size {sizes}"
+                    + (f" ({', '.join(changed)} fixed)" if changed else "")
+                    + f": {why}. Export that size on its own, or treat sizes alike there (words instead of range, "
+                    "len, int; pad by an amount computed from the shape)."
+                )
+
+
+def first_difference(a: Recorded, b: Recorded) -> str | None:
+    """The line of the first node in which two recordings differ; None where they are alike."""
+    if a.structure() == b.structure():
+        return None
+    # The longer one shows what the other lacks: the additional turn of a loop, the branch that was taken.
+    longer = max(a, b, key=lambda recorded: len(recorded.recorder.nodes))
+    pairs = zip(a.recorder.nodes, b.recorder.nodes, strict=False)
+    index = next((k for k, (p, q) in enumerate(pairs) if p != q), len(longer.recorder.nodes) - 1)
+    return _explained(longer, index)
+
+
+def _explained(recorded: Recorded, index: int) -> str:
+    """Constants are spoken by the node that uses them: the first operator from there on names the line."""
+    recorder = recorded.recorder
+    while index < len(recorder.nodes) - 1 and recorder.places[index][1] is None:
+        index += 1
+    place = Place(*recorder.places[index])
+    path = module_path(recorder, place.module)
+    op = recorder.nodes[index][0]
+    return f"{op if op != INPUT else 'input'}{f' in {path}' if path else ''}, {place}, uses a size as a plain number"

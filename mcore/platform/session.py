@@ -1,0 +1,331 @@
+"""From recordings to ONNX Runtime sessions: the cache, devices, and element types that the runtime lacks.
+
+A session is kept under its recording's own structure. Parameters are told apart by identity and version: a
+changed weight replaces the session of that structure, so no call ever runs with old weights, and the old copy
+is freed before the new one is made.
+"""
+
+from __future__ import annotations
+
+import re
+import warnings
+from collections import OrderedDict
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from mcore.platform import dtypes, graph
+from mcore.platform.errors import located
+from mcore.platform.graph import Place, Recorder
+from mcore.platform.tensor import CPU, Tensor, device
+from mcore.platform.tensor import _uids as _fresh
+
+# Constants and weights from this many bytes on go to the session directly, not through the protobuf.
+EXTERNAL_BYTES = 1024
+PROVIDERS = {
+    "cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider", "tensorrt": "TensorrtExecutionProvider",
+    "openvino": "OpenVINOExecutionProvider", "rocm": "ROCMExecutionProvider", "dml": "DmlExecutionProvider",
+    "coreml": "CoreMLExecutionProvider",
+}  # fmt: skip
+
+_threads = 0
+_strict_dtypes = False
+
+
+def set_num_threads(count: int) -> None:
+    """Threads that each session computes with; sessions made before are dropped. 0: the runtime decides."""
+    global _threads
+    if count < 0:
+        raise RuntimeError(f"set_num_threads expects a positive integer, got {count}.")
+    _threads = count
+    clear()
+
+
+def get_num_threads() -> int:
+    """Threads that a session computes with."""
+    import os
+
+    return _threads or os.cpu_count() or 1
+
+
+def set_strict_dtypes(strict: bool) -> None:
+    """With True, an element type without a kernel is an error instead of a detour through float32."""
+    global _strict_dtypes
+    _strict_dtypes = strict
+    clear()
+
+
+# --- kernels that are missing
+
+
+_F16ISH = {dtypes.bfloat16}
+# Operators of the CPU provider without a float64 kernel, found by probing (tests/platform/test_dtype_holes.py).
+NO_FLOAT64 = frozenset(
+    "Conv ConvTranspose Resize Gelu Erf InstanceNormalization HardSigmoid HardSwish Elu Selu Celu LeakyRelu "
+    "ThresholdedRelu Softplus Softsign Mish PRelu LpPool LRN GridSample GroupNormalization GRU RNN LSTM "
+    "Col2Im LpNormalization AffineGrid Sin Cos Round Tan Asin Acos Atan Sinh Cosh Asinh Acosh Atanh".split()
+)  # fmt: skip
+# Operators of the CPU provider that do take bfloat16: they only move data.
+MOVES_BFLOAT16 = frozenset(
+    "Cast Reshape Transpose Squeeze Unsqueeze Identity Shape Gather Concat Split Slice".split()
+)
+_detours: dict[tuple, dtypes.dtype | None] = {}
+_warned: set[tuple] = set()
+
+
+def probe(op: str, dtype: dtypes.dtype) -> dtypes.dtype | None:
+    """The type to compute `op` in where the CPU provider has no kernel for `dtype`; None where it has one."""
+    key = (op, dtype.name)
+    if key not in _detours:
+        lacking = (dtype is dtypes.bfloat16 and op not in MOVES_BFLOAT16) or (
+            dtype is dtypes.float64 and op in NO_FLOAT64
+        )
+        _detours[key] = dtypes.float32 if lacking else None
+    wide = _detours[key]
+    if wide is not None and key not in _warned:
+        _warned.add(key)
+        text = f"{op} has no {dtype.name} kernel on CPU"
+        if _strict_dtypes:
+            _warned.discard(key)
+            raise NotImplementedError(f"{text}; strict dtypes are on (mcore.platform.set_strict_dtypes).")
+        warnings.warn(f"{text}: computed in {wide.name} and cast back.", RuntimeWarning, stacklevel=2)
+    return wide
+
+
+# --- devices
+
+
+def providers_of(where: device) -> list:
+    """Execution providers for a device. Raises RuntimeError listing those available where it has none."""
+    import onnxruntime
+
+    available = onnxruntime.get_available_providers()
+    name = PROVIDERS.get(where.type)
+    if name is None or name not in available:
+        usable = [kind for kind, provider in PROVIDERS.items() if provider in available]
+        raise RuntimeError(
+            f"device '{where}' is not available: it needs ONNX Runtime's {name or 'provider of that name'}; "
+            f"this onnxruntime has {', '.join(available)} (devices: {', '.join(usable)})."
+        )
+    if where.type == "cpu":
+        return [name]
+    return [(name, {"device_id": where.index or 0}), PROVIDERS["cpu"]]
+
+
+def open_session(model: Any, where: device, externals: dict[str, tuple[np.ndarray, dtypes.dtype]]) -> Any:
+    """An ONNX Runtime session; raises where the runtime silently dropped the provider."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3
+    # A waiting thread that spins steals the core that the other one needs.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    if _threads:
+        options.intra_op_num_threads = _threads
+    if externals:
+        names = list(externals)
+        values = [_ort_value(array, dtype) for array, dtype in externals.values()]
+        options.add_external_initializers(names, values)
+    providers = providers_of(where)
+    content = model if isinstance(model, bytes) else model.SerializeToString()
+    session = onnxruntime.InferenceSession(content, options, providers=providers)
+    wanted = providers[0] if isinstance(providers[0], str) else providers[0][0]
+    if wanted not in session.get_providers():
+        raise RuntimeError(f"device '{where}': ONNX Runtime dropped {wanted}; it uses {session.get_providers()}.")
+    return session
+
+
+def _ort_value(array: np.ndarray, dtype: dtypes.dtype) -> Any:
+    import onnxruntime
+
+    array = np.ascontiguousarray(array)
+    if dtype is dtypes.bfloat16:
+        return onnxruntime.OrtValue.ortvalue_from_numpy_with_onnx_type(array.view(np.uint16), dtype.onnx)
+    return onnxruntime.OrtValue.ortvalue_from_numpy(array)
+
+
+# --- the cache
+
+
+class Session:
+    """One compiled recording: run it with the feeds of any recording of the same structure."""
+
+    def __init__(self, recorder: Recorder, outputs: Sequence[int], where: device) -> None:
+        self.versions = [t._version for t in recorder.states.values()]
+        self.direct: dict[int, np.ndarray] = {}
+        from mcore.platform import proto  # onnx takes long to import, and building a module doesn't need it
+
+        model = proto.new_model()
+        writer = proto.Writer(
+            recorder, graph=model.graph, name_of=lambda v: f"v{v}", node_name=lambda n: f"n{n}",
+            detour=probe if where.type == "cpu" else None,
+        )  # fmt: skip
+        self.names = [f"o{k}" for k in range(len(outputs))]
+        body = writer.write(outputs, self.names)
+        used = {recorder.producer[v] for v in outputs} | set(proto.used_nodes(recorder, outputs))
+        self.inputs = [v for v in recorder.feeds if recorder.producer[v] in used]
+        self.bfloat16 = [
+            v for v in self.inputs if recorder.types[v] is dtypes.bfloat16
+        ]
+        for value in self.inputs:
+            shape = [f"v{value}_{axis}" for axis in range(len(recorder.shapes[value]))]
+            proto.declare(body.input.add(), f"v{value}", recorder.types[value], shape)
+        for info in body.output:  # sizes are what comes out
+            info.type.tensor_type.ClearField("shape")
+        self.bfloat16_out = [recorder.types[v] is dtypes.bfloat16 for v in outputs]
+        externals = {}
+        for value, array in proto.initializers(recorder, used):
+            name, dtype = f"v{value}", recorder.types[value]
+            if array.nbytes >= EXTERNAL_BYTES:
+                externals[name] = (array, dtype)
+                body.initializer.append(proto.external_proto(name, array, dtype))
+            else:
+                proto.fill_tensor(body.initializer.add(), name, array, dtype)
+        self.kept = externals  # the runtime reads these arrays while the session lives
+        self.ort = open_session(model, where, externals)
+        self.simple = not self.bfloat16 and not any(self.bfloat16_out)
+
+    def run(self, feeds: dict[int, np.ndarray]) -> list[np.ndarray]:
+        """Arrays of the outputs."""
+        if self.simple:
+            return self.ort.run(self.names, {f"v{v}": feeds[v] for v in self.inputs})
+        return self._run_with_bfloat16(feeds)
+
+    def _run_with_bfloat16(self, feeds: dict[int, np.ndarray]) -> list[np.ndarray]:
+        """numpy has no bfloat16 of its own: such arrays travel as OrtValues of 16-bit words."""
+        given = {
+            f"v{v}": _ort_value(feeds[v], dtypes.from_numpy(feeds[v].dtype)) for v in self.inputs
+        }
+        results = self.ort.run_with_ort_values(self.names, given)
+        return [
+            _bfloat16_array(r) if narrow else r.numpy()
+            for r, narrow in zip(results, self.bfloat16_out, strict=True)
+        ]
+
+
+def _bfloat16_array(value: Any) -> np.ndarray:
+    import ctypes
+
+    shape = tuple(value.shape())
+    count = int(np.prod(shape, dtype=np.int64))
+    if not count:
+        return np.zeros(shape, dtypes.bfloat16.numpy)
+    words = ctypes.cast(value.data_ptr(), ctypes.POINTER(ctypes.c_uint16 * count)).contents
+    return np.frombuffer(words, np.uint16).copy().view(dtypes.bfloat16.numpy).reshape(shape)
+
+
+class Cache:
+    """Sessions by structure, the least recently used dropped first."""
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        self.sessions: OrderedDict[tuple, Session] = OrderedDict()
+        self.built = 0
+
+    def get(self, recorder: Recorder, outputs: Sequence[int], where: device) -> Session:
+        """The session for this recording, made if there is none with these weights."""
+        key = (tuple(recorder.nodes), tuple(outputs), where)
+        session = self.sessions.get(key)
+        if session is not None:
+            if not recorder.states or session.versions == [t._version for t in recorder.states.values()]:
+                self.sessions.move_to_end(key)
+                return session
+            del self.sessions[key], session  # freed before its successor is made
+        self.built += 1
+        session = self.sessions[key] = _build(recorder, outputs, where)
+        while len(self.sessions) > self.limit:
+            self.sessions.popitem(last=False)
+        return session
+
+
+# Whole graphs hold a copy of their weights each; sessions of single words are small.
+graphs, words = Cache(16), Cache(512)
+
+
+def clear() -> None:
+    """Drops every session, and with them their copies of the weights."""
+    graphs.sessions.clear()
+    words.sessions.clear()
+
+
+def _build(recorder: Recorder, outputs: Sequence[int], where: device) -> Session:
+    try:
+        return Session(recorder, outputs, where)
+    except Exception as error:
+        raise _explained(error, recorder) from error
+
+
+def run(recorder: Recorder, values: Sequence[int]) -> list[np.ndarray]:
+    """Arrays of values of a recording; inputs and constants among them need no session."""
+    known = {**recorder.feeds, **recorder.constants}
+    asked = [v for v in dict.fromkeys(values) if v not in known and v not in recorder.states]
+    found: dict[int, np.ndarray] = {}
+    if asked:
+        cache = graphs if recorder.bake_state else words
+        session = cache.get(recorder, asked, recorder.where or CPU)
+        try:
+            results = session.run(recorder.feeds)
+        except Exception as error:
+            raise _explained(error, recorder) from error
+        found = dict(zip(asked, results, strict=True))
+    return [
+        found[v] if v in found else known[v] if v in known else recorder.state_array(v) for v in values
+    ]
+
+
+graph.runner = run
+
+
+def _explained(error: Exception, recorder: Recorder) -> Exception:
+    """The runtime's error, told by the line that spoke the word."""
+    if isinstance(error, NotImplementedError) or getattr(error, "_located", False):
+        return error
+    text = str(error)
+    found = re.search(r"'n(\d+)(?:/\w+)?'|\(n(\d+)(?:/\w+)?\)|\bn(\d+)\b", text)
+    index = next((int(g) for g in found.groups() if g), None) if found else None
+    if index is None or index >= len(recorder.nodes):
+        return RuntimeError(f"ONNX Runtime: {text}")
+    place = Place(*recorder.places[index])
+    return RuntimeError(located(f"ONNX Runtime: {recorder.nodes[index][0]}: {text.rstrip('.')}", place, recorder))
+
+
+# --- results
+
+
+def deliver(recorder: Recorder, result: Any) -> Any:
+    """Runs a finished recording: every recorded tensor in `result` becomes data, written state is written back."""
+    found: list[Tensor] = []
+    _collect(result, recorder, found)
+    written = [t for t in recorder.mutated.values() if t._recorder is recorder]
+    arrays = run(recorder, [t._value for t in found] + [t._value for t in written])
+    where = recorder.where or CPU
+    for tensor, array in zip([*found, *written], arrays, strict=True):
+        tensor._array, tensor._recorder, tensor._device = array, None, where
+        tensor._shape = array.shape
+        tensor._uid = tensor._uid if tensor._uid >= 0 else next(_fresh)
+    for tensor in written:
+        if tensor._is_state == graph.BAKED:
+            tensor._is_state = graph.FED
+    recorder.mutated, recorder.undo = {}, []
+    return result
+
+
+def _collect(result: Any, recorder: Recorder, found: list[Tensor]) -> None:
+    if isinstance(result, Tensor):
+        if result._view is not None:
+            result._refresh()
+        if result._recorder is recorder:
+            found.append(result)
+    elif isinstance(result, tuple | list):
+        for item in result:
+            _collect(item, recorder, found)
+    elif isinstance(result, dict):
+        for item in result.values():
+            _collect(item, recorder, found)
+    elif hasattr(result, "__dataclass_fields__"):
+        for name in result.__dataclass_fields__:
+            _collect(getattr(result, name), recorder, found)
+
+
+__all__ = ["CPU", "clear", "deliver", "get_num_threads", "run", "set_num_threads", "set_strict_dtypes"]
