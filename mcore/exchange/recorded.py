@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from mcore.platform import dtypes, graph
+from mcore.platform import dtypes
 from mcore.platform.graph import Recorder
 from mcore.platform.tensor import Tensor
 
@@ -85,6 +85,3 @@ def record_platform(net: Any, arrays: Sequence[np.ndarray], symbolic: Sequence[d
         results = [recorder.use(t) for t in outputs]
     recorder.release()
     return Recorded(recorder, values, results, names)
-
-
-__all__ = ["Recorded", "dtypes", "graph", "leaves_of", "record_platform"]

@@ -10,6 +10,7 @@ forward did to real buffers is undone afterwards.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -25,7 +26,7 @@ from mcore.platform.dim import Dim, DimFloat
 from mcore.platform.errors import located
 from mcore.platform.graph import Recorder
 from mcore.platform.tensor import Size, Tensor, device
-from mcore.platform.word import WORDS, publish, write_back
+from mcore.platform.word import WORDS, write_back
 
 TORCH_FOLDER = os.path.dirname(torch.__file__) + os.sep
 
@@ -89,7 +90,6 @@ _METADATA = {
                  "is_xla", "is_ipu", "is_vulkan", "is_maia", "is_mtia", "output_nr", "_backward_hooks")
     if hasattr(torch.Tensor, name)
 } | {torch.Tensor.__hash__, torch.Tensor.is_inference}  # fmt: skip
-_RANDOM = ("rand", "normal", "uniform", "dropout", "bernoulli", "multinomial", "exponential_", "poisson")
 
 
 class Listener(TorchFunctionMode):
@@ -333,6 +333,22 @@ def _modules_on(recorder: Recorder) -> Iterator[None]:
 
 
 @contextmanager
+def _scripts_named() -> Iterator[None]:
+    """A compiled script runs beyond the reach of words: says which one it was, instead of torch's own report."""
+    try:
+        yield
+    except RuntimeError as error:
+        found = re.findall(r'File "([^"]+)", line (\d+), in (\w+)', str(error))
+        if "TorchScript" not in str(error) or not found:
+            raise
+        file, line, name = found[-1]
+        raise NoWord(
+            f"{name} ({file}:{line}) is compiled by torch.jit.script, whose inside cannot be recorded; take the "
+            "decorator away, or let torch's own exporter write the graph (strict=False)."
+        ) from None
+
+
+@contextmanager
 def _restored(net: torch.nn.Module) -> Iterator[None]:
     """Buffers as they were, by identity and content, whatever forward does."""
     kept = [
@@ -374,7 +390,7 @@ def record(
             value = recorder.input(array, dtype, axes)
             inputs.append(Tensor._recorded(recorder, value, dtype, recorder.shapes[value]))
         given = [listener.raise_(t) for t in inputs]
-        with listener:
+        with listener, _scripts_named():
             result = net(*given)
         outputs, names = leaves_of(result, torch.Tensor)
         values = [recorder.use(listener.lower(t)) for t in outputs]
@@ -382,4 +398,4 @@ def record(
     return Recorded(recorder, [t._value for t in inputs], values, names)
 
 
-__all__ = ["NoWord", "Recorded", "publish", "record", "states_of"]
+__all__ = ["NoWord", "RecordingTensor", "record", "states_of"]
