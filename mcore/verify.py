@@ -47,7 +47,9 @@ def verify(path: str | Path, tolerance: float | None = None) -> list[Checked]:
 
     folder = Path(path)
     if not folder.is_dir():
-        raise FileNotFoundError(f"{folder}: there is no such folder; an artifact is a folder with model.onnx in it.")
+        raise FileNotFoundError(
+            f"{folder}: there is no such folder; an artifact is a folder with model.onnx in it."
+        )
     model = folder / "model.onnx"
     if not model.is_file():
         raise FileNotFoundError(f"{folder}: no artifact: there is no model.onnx in it.")
@@ -74,7 +76,10 @@ def _checked(place: Path, runner: object, names: Sequence[str], tolerance: float
         return Checked(place.name, sizes, float("inf"), [f"ONNX Runtime: {error}"])
     if len(got) != len(outputs):
         return Checked(
-            place.name, sizes, float("inf"), [f"{len(got)} outputs instead of the {len(outputs)} that stand there"]
+            place.name,
+            sizes,
+            float("inf"),
+            [f"{len(got)} outputs instead of the {len(outputs)} that stand there"],
         )
     wrong = [compare.unlike(*triple, tolerance) for triple in zip(names, got, outputs, strict=True)]
     return Checked(place.name, sizes, compare.largest(got, outputs), [text for text in wrong if text])
@@ -104,7 +109,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         epilog="example: python -m mcore.verify exports/net",
     )
     parser.add_argument("path", nargs="+", help="the folder of an artifact")
-    parser.add_argument("--tolerance", type=float, help="largest relative difference that passes (default: by dtype)")
+    parser.add_argument(
+        "--tolerance", type=float, help="largest relative difference that passes (default: by dtype)"
+    )
     given = parser.parse_args(arguments)
     failed = False
     for path in given.path:

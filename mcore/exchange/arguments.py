@@ -39,12 +39,18 @@ class Writer:
             TypeError: an argument has no form as data; the message names it.
         """
         received = module.__dict__.get("_arguments")
-        if received is None:
-            received = self.engine.layer_arguments(module)
-        if received is None:
+        if received is not None:
+            return self.named(module, received)
+        told = self.engine.layer_arguments(module)
+        try:
+            return None if told is None else self.named(module, told)
+        except TypeError:  # nobody gave these arguments by hand, so nobody is told off for them
             return None
+
+    def named(self, module: Any, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        """Each argument as data; errors call it by the class and its name."""
         title = type(module).__name__
-        return {name: self.value(value, f"{title}({name}=)") for name, value in received.items()}
+        return {name: self.value(value, f"{title}({name}=)") for name, value in arguments.items()}
 
     def value(self, value: Any, where: str) -> Any:
         """One argument as data."""

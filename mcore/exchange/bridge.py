@@ -25,7 +25,7 @@ def this() -> ModuleType:
 
 def of_module(module: Any) -> ModuleType:
     """The bridge of the engine that `module` is of. Raises TypeError for what is no module."""
-    for bridge in _loaded():
+    for bridge in loaded():
         if bridge.is_module(module):
             return bridge
     raise TypeError(f"expected a Module, got {type(module).__name__}.")
@@ -37,7 +37,7 @@ def array_of(value: Any) -> np.ndarray:
         return value
     if isinstance(value, np.generic):
         return np.asarray(value)
-    for bridge in _loaded():
+    for bridge in loaded():
         if bridge.is_tensor(value):
             return bridge.array_of(value)
     raise TypeError(f"expected a tensor, got {type(value).__name__}.")
@@ -45,10 +45,11 @@ def array_of(value: Any) -> np.ndarray:
 
 def is_tensor(value: Any) -> bool:
     """Whether `value` is an array, or a tensor of an engine that is loaded."""
-    return isinstance(value, np.ndarray) or any(bridge.is_tensor(value) for bridge in _loaded())
+    return isinstance(value, np.ndarray) or any(bridge.is_tensor(value) for bridge in loaded())
 
 
-def _loaded() -> list[ModuleType]:
+def loaded() -> list[ModuleType]:
+    """The bridges of the engines that this process has loaded."""
     return [
         importlib.import_module(f"mcore.{engine}.bridge")
         for engine, root in _ROOTS.items()

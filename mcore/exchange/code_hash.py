@@ -1,8 +1,8 @@
-"""A hash of the code that a network is made of: the same for the same source, whatever its comments and layout.
+"""A hash of the code that a network is made of: the same for the same source, whatever its comments.
 
-The classes and functions that a class reaches within its project are found by name, each is hashed without its
-comments, docstrings and annotations, and the hash of all is that of theirs. The vocabulary of mcore and other
-packages are known by their names alone, so both engines agree.
+The classes and functions that a class reaches within its project are found by name, each is hashed without
+its comments, docstrings and annotations, and the hash of all is that of theirs. The vocabulary of mcore and
+other packages are known by their names alone, so both engines agree.
 """
 
 from __future__ import annotations
@@ -127,8 +127,8 @@ class _Source:
                 place, name = value.__name__, rest.pop(0)
                 value = getattr(value, name, None)
             own = getattr(value, "__module__", None)
-            if isinstance(own, str) and hasattr(value, "__qualname__"):
-                place, name = own, value.__qualname__
+            if isinstance(own, str):
+                place, name = own, getattr(value, "__qualname__", name)
             counts = _in_project(place, project) and not place.startswith(BESIDES)
             if counts and not isinstance(value, ModuleType):
                 yield place, name, value
@@ -145,23 +145,16 @@ def _normal(node: ast.AST) -> tuple[str, set[str]]:
 class _Bare(ast.NodeTransformer):
     """Takes away what changes no result: docstrings and annotations."""
 
-    def _body(self, node: Any) -> Any:
-        self.generic_visit(node)
-        first = node.body[0] if node.body else None
-        if isinstance(first, ast.Expr) and isinstance(getattr(first.value, "value", None), str):
-            node.body = node.body[1:] or [ast.Pass()]
-        return node
-
-    visit_Module = visit_ClassDef = _body
-
-    def _function(self, node: Any) -> Any:
-        node.returns = None
-        return self._body(node)
-
-    visit_FunctionDef = visit_AsyncFunctionDef = _function
-
-    def visit_arg(self, node: ast.arg) -> ast.arg:
-        node.annotation = None
+    def generic_visit(self, node: Any) -> Any:
+        super().generic_visit(node)
+        if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            first = node.body[0]
+            if isinstance(first, ast.Expr) and isinstance(getattr(first.value, "value", None), str):
+                node.body = node.body[1:] or [ast.Pass()]
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            node.returns = None
+        if isinstance(node, ast.arg):
+            node.annotation = None
         return node
 
 
@@ -186,7 +179,9 @@ def _defined(node: ast.AST) -> set[str]:
     if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
         return {node.name}
     targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
-    return {part.id for target in targets if target for part in ast.walk(target) if isinstance(part, ast.Name)}
+    return {
+        part.id for target in targets if target for part in ast.walk(target) if isinstance(part, ast.Name)
+    }
 
 
 def _source(module: str) -> _Source | None:

@@ -160,7 +160,7 @@ def _array(name: str, value: Any) -> np.ndarray:
 
 def _bytes(array: np.ndarray) -> memoryview:
     # As bytes, since a buffer of bfloat16 has no name that memoryview knows.
-    return memoryview(np.array(array, order="C", copy=None).reshape(-1).view(np.uint8))
+    return np.array(array, order="C", copy=None).reshape(-1).view(np.uint8).data
 
 
 def _existing(path: str | os.PathLike[str]) -> Path:

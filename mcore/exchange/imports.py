@@ -88,18 +88,17 @@ def _class_of(cls: type, path: str, reader: Reader) -> type:
 
 
 def _subclasses(cls: type) -> Iterator[type]:
+    below: type
     for below in cls.__subclasses__():
         yield below
         yield from _subclasses(below)
 
 
 def _engine_of(cls: type) -> ModuleType:
-    for known in cls.__mro__:
-        if known.__module__ == "mcore.platform.module":
-            from mcore.platform import bridge as found
-
-            return found
-    return bridge.this()
+    for engine in bridge.loaded():
+        if issubclass(cls, engine.namespace().Module):
+            return engine
+    raise TypeError(f"{cls.__name__} is no class of modules.")
 
 
 # --- weights
@@ -129,8 +128,8 @@ def load_platform(net: Any, path: str | os.PathLike[str], part: str | None = Non
     engine = bridge.of_module(net)
     tensors = {name: engine.tensor_of(array) for name, array in state.items()}
     # Not strict: what is outside the part, and no tensor, isn't given. That the rest fits was checked.
-    net.load_state_dict(tensors, strict=False)
-    return type(net.load_state_dict({}, strict=False))([], [])
+    result = net.load_state_dict(tensors, strict=False)
+    return type(result)([], [])
 
 
 def _check_fit(net: Any, own: Mapping[str, Any], state: Mapping[str, np.ndarray], path: str) -> None:

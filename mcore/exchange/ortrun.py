@@ -62,5 +62,5 @@ def array_of(value: Any) -> np.ndarray:
     count = int(np.prod(shape, dtype=np.int64))
     if not count:
         return np.zeros(shape, ml_dtypes.bfloat16)
-    words = ctypes.cast(value.data_ptr(), ctypes.POINTER(ctypes.c_uint16 * count)).contents
-    return np.frombuffer(words, np.uint16).copy().view(ml_dtypes.bfloat16).reshape(shape)
+    words = ctypes.string_at(value.data_ptr(), 2 * count)
+    return np.frombuffer(bytearray(words), ml_dtypes.bfloat16).reshape(shape)

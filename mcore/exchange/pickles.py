@@ -31,7 +31,12 @@ _ALLOWED = frozenset(
     BINFLOAT STRING BINSTRING SHORT_BINSTRING UNICODE SHORT_BINUNICODE BINUNICODE BINUNICODE8 BINBYTES SHORT_BINBYTES
     EMPTY_LIST APPEND APPENDS LIST EMPTY_TUPLE TUPLE TUPLE1 TUPLE2 TUPLE3 EMPTY_DICT DICT SETITEM SETITEMS EMPTY_SET
     ADDITEMS PUT BINPUT LONG_BINPUT MEMOIZE GET BINGET LONG_BINGET GLOBAL STACK_GLOBAL REDUCE BUILD NEWOBJ BINPERSID
-    """.split()
+    """.split()  # noqa: SIM905 - a list of 60 quoted words reads worse
+)
+# A damaged pickle can fail in whatever operation it comes to.
+_DAMAGED = (
+    *(pickle.UnpicklingError, EOFError, ValueError, TypeError, LookupError, AttributeError, OverflowError),
+    *(struct.error, RecursionError, ImportError, MemoryError, NotImplementedError),
 )
 # The old format: a number that no other file begins with, then its version.
 _MAGIC, _VERSION = 0x1950A86A20F9469CFC6C, 1001
@@ -79,9 +84,7 @@ def read_pickle(path: Path, tensor_of: Callable[[np.ndarray], Any]) -> Any:
         raise
     except zipfile.BadZipFile as error:
         raise ModelFileError(f"{path}: damaged or truncated: {error}") from error
-    # A damaged pickle can fail in whatever operation it comes to.
-    except (pickle.UnpicklingError, EOFError, ValueError, TypeError, KeyError, IndexError, AttributeError,
-            OverflowError, struct.error, RecursionError, ImportError, MemoryError, NotImplementedError) as error:  # fmt: skip
+    except _DAMAGED as error:
         raise ModelFileError(f"{path}: damaged or not written by torch.save: {error}") from error
 
 
@@ -308,7 +311,8 @@ class _Unpickler(pickle._Unpickler):  # type: ignore[name-defined, misc]
 
     def load_build(self) -> None:
         """Attributes are set on a state_dict alone (its `_metadata`), never on what answers a name."""
-        state, target = self.stack.pop(), self.stack[-1]
+        stack: list[Any] = self.stack  # type: ignore[attr-defined]
+        state, target = stack.pop(), stack[-1]
         if type(target) is not OrderedDict or not isinstance(state, dict):
             raise self._reader.bad(f"its pickle sets attributes of a {type(target).__name__}")
         target._metadata = state.get("_metadata")  # type: ignore[attr-defined]  # as torch does

@@ -125,7 +125,7 @@ def _parsed(source: Any) -> tuple[onnx.ModelProto, str, Path | None]:
 
 
 def _decode(content: bytes, name: str) -> onnx.ModelProto:
-    from google.protobuf.message import DecodeError
+    from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 
     try:
         return onnx.ModelProto.FromString(content)
@@ -197,7 +197,7 @@ class _Inspector:
             raise self.bad(f"graphs are nested deeper than {DEEPEST}")
         known = set(outer) | {""}
         own: set[str] = set()
-        weights = set()
+        weights: set[str] = set()
         for tensor in graph.initializer:
             self.tensor(tensor, "initializer")
             self._new(tensor.name, weights, "initializer")
@@ -514,7 +514,7 @@ def _check(loaded: Loaded) -> None:
 
 def read_tensor(content: bytes, name: str) -> np.ndarray:
     """The array of a serialized TensorProto. Raises ModelFileError where its data doesn't fit its shape."""
-    from google.protobuf.message import DecodeError
+    from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 
     try:
         tensor = onnx.TensorProto.FromString(content)

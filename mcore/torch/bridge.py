@@ -66,7 +66,16 @@ def read_pickle(path: Path) -> Any:
             f"{path}: {_cause(error)}: only tensors and plain data are. Save the state_dict alone"
         ) from error
     # What the zip reader and torch's own checks raise on damaged bytes has no common class.
-    except (RuntimeError, ValueError, TypeError, KeyError, EOFError, AttributeError, IndexError, OSError) as error:
+    except (
+        RuntimeError,
+        ValueError,
+        TypeError,
+        KeyError,
+        EOFError,
+        AttributeError,
+        IndexError,
+        OSError,
+    ) as error:
         raise ModelFileError(f"{path}: damaged or not written by torch.save: {_first_line(error)}") from error
 
 
