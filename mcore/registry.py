@@ -1,15 +1,16 @@
 """Names and versions to constructors: the one registry of components.
 
-A component has a kind, a name, a namespace and the versions that it serves. Packages announce theirs through
-the entry point group `mcore.components`: a table of kinds, names and import paths, so that nothing is imported
-before it is asked for. `register` adds one from Python. A configuration can name nothing else: no import path,
-no callable that isn't registered.
+A component has a kind, a name, a namespace and the versions that it serves. Packages announce theirs
+through the entry point group `mcore.components`: a table of kinds, names and import paths, so that nothing is
+imported before it is asked for. `register` adds one from Python. A configuration can name nothing else: no
+import path, no callable that isn't registered.
 """
 
 import functools
 import importlib
 import importlib.metadata
 import importlib.util
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
@@ -35,7 +36,7 @@ class UnknownComponent(LookupError):
 
 @dataclass(frozen=True)
 class Entry:
-    """A registered component: `target` is its constructor or the import path of it ("package.module:name")."""
+    """A registered component; `target` is its constructor, or where that is ("package.module:name")."""
 
     kind: str
     name: str
@@ -70,8 +71,8 @@ class _Registry:
                     known[known.index(other)] = entry
                     return
                 raise ValueError(
-                    f"register: {entry.kind} {entry.name!r} with versions {entry.versions!r} is registered already, "
-                    f"for {other.target}; give other versions, another name or a namespace."
+                    f"register: {entry.kind} {entry.name!r} with versions {entry.versions!r} is registered "
+                    f"already, for {other.target}; give other versions, another name or a namespace."
                 )
         known.append(entry)
 
@@ -89,7 +90,7 @@ class _Registry:
             for kind, names in load().items():
                 for name, target in names.items():
                     namespace, _, name = name.rpartition("/")
-                    # Versions that differ are written as a table of their own: {">=0.0.2": "package.module:name"}.
+                    # Versions that differ stand in a table of their own: {">=0.0.2": "package.module:name"}.
                     rows = target if isinstance(target, Mapping) else {ANY_VERSION: target}
                     for versions, path in rows.items():
                         self.add(Entry(kind, name, path, namespace, versions))
@@ -129,7 +130,7 @@ def register(
 
 
 def available(kind: str | None = None, pattern: str = "*", *, namespace: str = "") -> list[str]:
-    """Names of components, sorted; of one kind, and like `pattern` ("resnet*"), where given.
+    """Names of components, sorted, numbers by value; of one kind and like `pattern`, where given.
 
     Raises:
         ValueError: no such kind.
@@ -146,7 +147,7 @@ def available(kind: str | None = None, pattern: str = "*", *, namespace: str = "
             and kind in (None, entry.kind)
             and fnmatchcase(entry.name, pattern)
         },
-        key=str.lower,
+        key=_natural,
     )
 
 
@@ -201,11 +202,11 @@ def build(
 ) -> Any:
     """Objects from data: a mapping with "type" (or "@type") becomes the component of that name.
 
-    Its other keys are the arguments; those that start with "@" are not: "@version" holds for what is nested in
-    it too, "@mode": "partial" gives a factory. Specs nested in mappings and lists are built first. A bare string
-    is a component without arguments.
+    Its other keys are the arguments; those that start with "@" are not: "@version" holds for what is nested
+    in it too, "@mode": "partial" gives a factory. Specs nested in mappings and lists are built first.
 
     Args:
+        spec: the data; a bare string is a component without arguments.
         kind: the kind of the outermost component; without it, the first of network, backbone, neck, head,
             attention and block that has the name.
         namespace: whose names are meant, for example "convnet"; without it, this project's.
@@ -299,7 +300,7 @@ class _Builder:
 
 @dataclass(frozen=True)
 class Partial:
-    """What `"@mode": "partial"` builds: a factory, whose every call builds anew what is nested in its spec."""
+    """What `"@mode": "partial"` builds: a factory; each call builds anew what is nested in its spec."""
 
     builder: _Builder = field(repr=False)
     spec: dict[str, Any]
@@ -386,6 +387,12 @@ def _unknown(name: str, kind: str | None, namespace: str) -> str:
     return (
         f"no {what}; there are {', '.join(names) if len(names) <= 20 else f'{len(names)}: see mcore list'}."
     )
+
+
+def _natural(name: str) -> list[tuple[int, str]]:
+    """Sorts resnet18 before resnet101: numbers by value, words without regard to case."""
+    parts = re.findall(r"\d+|\D+", name.lower())
+    return [(int(part), "") if part.isdigit() else (-1, part) for part in parts]
 
 
 def _same_target(a: Any, b: Any) -> bool:

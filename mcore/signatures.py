@@ -12,14 +12,13 @@ from typing import Any, Literal, Union
 
 from mcore.vocabulary import nearest
 
-
 # ("model", "backbone", "depth"): keys, and indices of lists.
 Path = tuple[str | int, ...]
 
 
 @dataclass(frozen=True)
 class Problem:
-    """One mistake: where it is inside the data, and what would fit. `error` is what it is raised as, alone."""
+    """One mistake: where it is inside the data, and what would fit; alone, it is raised as `error`."""
 
     path: Path
     message: str
@@ -70,7 +69,7 @@ def check_arguments(
     >>> [problem.message for problem in check_arguments(net, {"in_channels": 1, "dept": 3})]
     ["net has no argument 'dept' (did you mean 'depth'?)"]
     """
-    title = title or getattr(constructor, "__name__", str(constructor))
+    title = title or str(getattr(constructor, "__name__", constructor))
     parameters = signature(constructor).parameters
     hints = _hints(constructor)
     open_ended = any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values())

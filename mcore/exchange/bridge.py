@@ -20,7 +20,7 @@ _ROOTS = {"torch": "torch", "platform": "mcore.platform.tensor"}
 
 def this() -> ModuleType:
     """The bridge of the engine that speaks in this process."""
-    return importlib.import_module(f"mcore.{ENGINE}.bridge")
+    return importlib.import_module(f"mcore.exchange.bridge_{ENGINE}")
 
 
 def of_module(module: Any) -> ModuleType:
@@ -51,7 +51,7 @@ def is_tensor(value: Any) -> bool:
 def loaded() -> list[ModuleType]:
     """The bridges of the engines that this process has loaded."""
     return [
-        importlib.import_module(f"mcore.{engine}.bridge")
+        importlib.import_module(f"mcore.exchange.bridge_{engine}")
         for engine, root in _ROOTS.items()
         if root in sys.modules
     ]

@@ -21,7 +21,7 @@ from mcore.exchange.fold import fold_norms
 from mcore.exchange.naming import Names
 from mcore.exchange.recorded import Recorded, record_platform
 from mcore.exchange.report import Report
-from mcore.platform import proto
+from mcore.platform import proto, session
 from mcore.platform.errors import located
 
 # Operator sets that can be asked for: from where words' lowerings can be written down to the newest that the
@@ -180,7 +180,8 @@ def write(
     recorder = recorded.recorder
     model = proto.new_model(opset=proto.OPSET)
     naming = Names(recorded, names, outputs, state_names)
-    writer = proto.Writer(recorder, graph=model.graph, name_of=naming.value, node_name=naming.node, merge=True)
+    writer = proto.Writer(recorder, graph=model.graph, name_of=naming.value, node_name=naming.node, merge=True,
+                          detour=session.lacking)
     for value, name in zip(recorded.inputs, names, strict=True):
         proto.declare(model.graph.input.add(), name, recorder.types[value], recorder.shapes[value])
     writer.write(recorded.outputs, outputs)

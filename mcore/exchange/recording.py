@@ -389,13 +389,14 @@ def record(
             dtype = dtypes.from_numpy(array.dtype)
             value = recorder.input(array, dtype, axes)
             inputs.append(Tensor._recorded(recorder, value, dtype, recorder.shapes[value]))
+        entries = [t._value for t in inputs]  # before forward writes to them
         given = [listener.raise_(t) for t in inputs]
         with listener, _scripts_named():
             result = net(*given)
         outputs, names = leaves_of(result, torch.Tensor)
         values = [recorder.use(listener.lower(t)) for t in outputs]
     recorder.release()
-    return Recorded(recorder, [t._value for t in inputs], values, names)
+    return Recorded(recorder, entries, values, names)
 
 
 __all__ = ["NoWord", "RecordingTensor", "record", "states_of"]

@@ -18,7 +18,7 @@ from typing import Any
 Expr = tuple
 Quotient = tuple
 
-# Set by the recorder: called with (left, operator, right) when a program compares a symbolic size.
+# Set by graph.py: called with (left, operator, right) when a program compares a symbolic size.
 on_compare: Callable[[Any, str, Any], None] | None = None
 
 

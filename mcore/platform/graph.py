@@ -29,9 +29,16 @@ PLAIN, BAKED, FED = 0, 1, 2
 
 # Frames of these folders are the library's own; the first frame elsewhere is the user's line.
 INTERNAL_FOLDERS = [os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep]
-_internal: dict[str, bool] = {}
+# Source file -> USER, LIBRARY, or LAYER: the library's modules, which know where they were called.
+_internal: dict[str, int] = {}
+USER, LIBRARY, LAYER = 0, 1, 2
+_HERE = os.path.dirname(os.path.abspath(__file__)) + os.sep
+_LAYERS = (f"{_HERE}layers{os.sep}", f"{_HERE}base.py", f"{_HERE}containers.py")
 
 _INT64 = dtypes.int64
+
+
+_NOWHERE = (None, None, 0)
 
 
 class _Active(threading.local):
@@ -65,12 +72,37 @@ def user_frame() -> tuple[Any, int]:
     while frame is not None:
         name = frame.f_code.co_filename
         inside = _internal.get(name)
-        if inside is None:
-            inside = _internal[name] = any(name.startswith(folder) for folder in INTERNAL_FOLDERS)
-        if not inside:
+        if not (is_internal(name) if inside is None else inside):
             return frame.f_code, frame.f_lasti
         frame = frame.f_back
     return None, 0
+
+
+def kind_of_file(filename: str) -> int:
+    """Whether a source file is the user's, the library's, or holds modules of the library."""
+    kind = _internal.get(filename)
+    if kind is None:
+        inside = any(filename.startswith(folder) for folder in INTERNAL_FOLDERS)
+        kind = LAYER if filename.startswith(_LAYERS) else LIBRARY if inside else USER
+        _internal[filename] = kind
+    return kind
+
+
+def is_internal(filename: str) -> bool:
+    """Whether a source file is the library's own."""
+    return kind_of_file(filename) != USER
+
+
+def _note_comparison(left: Any, sign: str, right: Any) -> None:
+    """Tells the recorder of this thread that the program compared a symbolic size."""
+    recorder = active.recorder
+    # Above: this function, Dim._compare, Dim.__eq__ and their like; then who compared.
+    if recorder is not None and not is_internal(sys._getframe(3).f_code.co_filename):
+        right_text = dims.text(dims.expr_of(right)) if isinstance(right, int) else repr(right)
+        recorder.guards.append((f"{dims.text(left.expr)} {sign} {right_text}", recorder.place()))
+
+
+dims.on_compare = _note_comparison
 
 
 class Recorder:
@@ -101,22 +133,21 @@ class Recorder:
         self.undo: list[Callable[[], None]] = []  # takes back the buffers that forward assigned
         self.drew_random: list[Place] = []
         self.modules: list[Any] = []  # the modules now running, outermost first
+        self.spot: tuple = _NOWHERE  # who speaks now: (module, code, lasti); the next nodes are put down to it
         self.root: Any = None  # the outermost module
         self._lifted: dict[int, tuple[int, Any]] = {}  # id of a caller's tensor -> its value (and the tensor)
         self._interned: dict[tuple, int] = {}  # constants and sizes by content
-        self._outer: tuple[Recorder | None, Any] | None = None
+        self._outer: Recorder | None = None
 
     # --- entering and leaving
 
     def __enter__(self) -> Recorder:
-        self._outer = (active.recorder, dims.on_compare)
-        active.recorder, dims.on_compare = self, self._note_comparison
+        self._outer = active.recorder
+        active.recorder = self
         return self
 
     def __exit__(self, *exception: object) -> None:
-        assert self._outer is not None
-        active.recorder, dims.on_compare = self._outer
-        self._outer = None
+        active.recorder, self._outer = self._outer, None
         if exception[0] is not None:
             self.release()
 
@@ -139,7 +170,7 @@ class Recorder:
 
     def _leaf(self, key: tuple, dtype: dtypes.dtype, shape: tuple) -> int:
         self.nodes.append(key)
-        self.places.append((None, None, 0))
+        self.places.append(_NOWHERE)
         return self._value(len(self.nodes) - 1, dtype, shape)
 
     def input(self, array: np.ndarray, dtype: dtypes.dtype, symbolic: dict[int, str] | None = None) -> int:
@@ -176,23 +207,37 @@ class Recorder:
         known = self._lifted.get(id(tensor))
         if known is not None and known[1] is tensor and known[2] == tensor._version:
             return known[0]
-        array = tensor._data()
+        where = tensor._device
+        if where is not self.where:
+            self._check_device(tensor)
+        array = tensor._array
+        if tensor._recorder is not None or callable(array):
+            array = tensor._data()
+        # A state that forward itself writes (2) is fed: baked, each call would need a new session.
+        state = tensor._is_state
+        if state and (self.exporting or (self.bake_state and state == BAKED)):
+            # As _leaf, written out: every weight of the network comes this way at every call.
+            value = len(self.types)
+            self.producer.append(len(self.nodes))
+            self.nodes.append((STATE, tensor._uid))
+            self.places.append(_NOWHERE)
+            self.types.append(tensor._dtype)
+            self.shapes.append(array.shape)
+            self.states[value] = tensor
+            self._state_arrays[value] = array
+        else:
+            value = self.input(array, tensor._dtype)
+        self._lifted[id(tensor)] = (value, tensor, tensor._version)
+        return value
+
+    def _check_device(self, tensor: Tensor) -> None:
         if self.where is None:
             self.where = tensor._device
-        elif tensor._device != self.where and array.ndim:
+        elif tensor._device != self.where and tensor.ndim:
             raise RuntimeError(
                 "Expected all tensors to be on the same device, but found at least two devices, "
                 f"{self.where} and {tensor._device}!"
             )
-        # A state that forward itself writes (2) is fed: baked, each call would need a new session.
-        if tensor._is_state and (self.exporting or (self.bake_state and tensor._is_state == BAKED)):
-            value = self._leaf((STATE, tensor._uid), tensor.dtype, array.shape)
-            self.states[value] = tensor
-            self._state_arrays[value] = array
-        else:
-            value = self.input(array, tensor.dtype)
-        self._lifted[id(tensor)] = (value, tensor, tensor._version)
-        return value
 
     def state_array(self, value: int) -> np.ndarray:
         """The array of a parameter or buffer when it was lifted."""
@@ -206,8 +251,7 @@ class Recorder:
             self.nodes.append((op, tuple(inputs), len(outputs), tuple(attributes.items())))
         else:
             self.nodes.append((op, tuple(inputs), len(outputs), ()))
-        modules = self.modules
-        self.places.append((modules[-1] if modules else None, *user_frame()))
+        self.places.append(self.spot)
         node, first = len(self.nodes) - 1, len(self.types)
         for shape, dtype in outputs:
             self.producer.append(node)
@@ -215,20 +259,38 @@ class Recorder:
             self.shapes.append(shape)
         return first
 
+    def emit_one(self, op: str, inputs: tuple, shape: tuple, dtype: dtypes.dtype, attributes: tuple) -> int:
+        """`emit` for one output, as most operators have; attributes are pairs, without symbolic sizes."""
+        nodes, types = self.nodes, self.types
+        self.producer.append(len(nodes))
+        nodes.append((op, inputs, 1, attributes))
+        self.places.append(self.spot)
+        types.append(dtype)
+        self.shapes.append(shape)
+        return len(types) - 1
+
+    def note_speaker(self, frame: Any) -> None:
+        """Puts the next nodes down to the user's line, or to the layer of the library, that spoke.
+
+        Looked up once a word, not once a node: each frame that is looked at must be made first.
+        """
+        while frame is not None:
+            code = frame.f_code
+            kind = kind_of_file(code.co_filename)
+            if kind == LAYER:
+                return  # Module.__call__ noted where it was called
+            if kind == USER:
+                break
+            frame = frame.f_back
+        modules = self.modules
+        module = modules[-1] if modules else None
+        self.spot = (module, None, 0) if frame is None else (module, code, frame.f_lasti)
+
     def place(self) -> Place:
         """Where the program is now."""
         return Place(self.modules[-1] if self.modules else None, *user_frame())
 
     # --- sizes
-
-    def _note_comparison(self, left: Any, sign: str, right: Any) -> None:
-        code, lasti = user_frame()
-        caller: Any = sys._getframe(3).f_code.co_filename
-        if _internal.get(caller, False):
-            return  # the library's own checks of shapes
-        right_text = dims.text(dims.expr_of(right)) if isinstance(right, int) else repr(right)
-        module = self.modules[-1] if self.modules else None
-        self.guards.append((f"{dims.text(left.expr)} {sign} {right_text}", Place(module, code, lasti)))
 
     def fix(self, size: int, why: str) -> int:
         """The plain number of a size, noting that the recording now holds for this size only."""

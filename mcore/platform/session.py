@@ -7,14 +7,15 @@ is freed before the new one is made.
 
 from __future__ import annotations
 
+import itertools
 import re
 import warnings
-from collections import OrderedDict
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
+from mcore.ort_values import array_of, ort_value, session_options
 from mcore.platform import dtypes, graph
 from mcore.platform.errors import located
 from mcore.platform.graph import Place, Recorder
@@ -59,10 +60,9 @@ def set_strict_dtypes(strict: bool) -> None:
 # --- kernels that are missing
 
 
-_F16ISH = {dtypes.bfloat16}
 # Operators of the CPU provider without a float64 kernel, found by probing (tests/platform/test_dtype_holes.py).
 NO_FLOAT64 = frozenset(
-    "Conv ConvTranspose Resize Gelu Erf InstanceNormalization HardSigmoid HardSwish Elu Selu Celu LeakyRelu "
+    "Conv ConvTranspose Resize Gelu Erf Det InstanceNormalization HardSigmoid HardSwish Elu Selu Celu LeakyRelu "
     "ThresholdedRelu Softplus Softsign Mish PRelu LpPool LRN GridSample GroupNormalization GRU RNN LSTM "
     "Col2Im LpNormalization AffineGrid Sin Cos Round Tan Asin Acos Atan Sinh Cosh Asinh Acosh Atanh".split()
 )  # fmt: skip
@@ -70,25 +70,26 @@ NO_FLOAT64 = frozenset(
 MOVES_BFLOAT16 = frozenset(
     "Cast Reshape Transpose Squeeze Unsqueeze Identity Shape Gather Concat Split Slice".split()
 )
-_detours: dict[tuple, dtypes.dtype | None] = {}
 _warned: set[tuple] = set()
 
 
-def probe(op: str, dtype: dtypes.dtype) -> dtypes.dtype | None:
+def lacking(op: str, dtype: dtypes.dtype) -> dtypes.dtype | None:
     """The type to compute `op` in where the CPU provider has no kernel for `dtype`; None where it has one."""
-    key = (op, dtype.name)
-    if key not in _detours:
-        lacking = (dtype is dtypes.bfloat16 and op not in MOVES_BFLOAT16) or (
-            dtype is dtypes.float64 and op in NO_FLOAT64
-        )
-        _detours[key] = dtypes.float32 if lacking else None
-    wide = _detours[key]
-    if wide is not None and key not in _warned:
-        _warned.add(key)
+    if dtype is dtypes.float32:
+        return None
+    if dtype is dtypes.bfloat16 and op not in MOVES_BFLOAT16:
+        return dtypes.float32
+    return dtypes.float32 if dtype is dtypes.float64 and op in NO_FLOAT64 else None
+
+
+def probe(op: str, dtype: dtypes.dtype) -> dtypes.dtype | None:
+    """As `lacking`, with one warning for each detour. Raises NotImplementedError in strict mode."""
+    wide = lacking(op, dtype)
+    if wide is not None and (op, dtype.name) not in _warned:
         text = f"{op} has no {dtype.name} kernel on CPU"
         if _strict_dtypes:
-            _warned.discard(key)
             raise NotImplementedError(f"{text}; strict dtypes are on (mcore.platform.set_strict_dtypes).")
+        _warned.add((op, dtype.name))
         warnings.warn(f"{text}: computed in {wide.name} and cast back.", RuntimeWarning, stacklevel=2)
     return wide
 
@@ -113,19 +114,14 @@ def providers_of(where: device) -> list:
     return [(name, {"device_id": where.index or 0}), PROVIDERS["cpu"]]
 
 
-def open_session(model: Any, where: device, externals: dict[str, tuple[np.ndarray, dtypes.dtype]]) -> Any:
+def open_session(model: Any, where: device, externals: dict[str, np.ndarray]) -> Any:
     """An ONNX Runtime session; raises where the runtime silently dropped the provider."""
     import onnxruntime
 
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3
-    # A waiting thread that spins steals the core that the other one needs.
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    if _threads:
-        options.intra_op_num_threads = _threads
+    options = session_options(_threads)
     if externals:
         names = list(externals)
-        values = [_ort_value(array, dtype) for array, dtype in externals.values()]
+        values = [ort_value(array) for array in externals.values()]
         options.add_external_initializers(names, values)
     providers = providers_of(where)
     content = model if isinstance(model, bytes) else model.SerializeToString()
@@ -136,15 +132,6 @@ def open_session(model: Any, where: device, externals: dict[str, tuple[np.ndarra
     return session
 
 
-def _ort_value(array: np.ndarray, dtype: dtypes.dtype) -> Any:
-    import onnxruntime
-
-    array = np.ascontiguousarray(array)
-    if dtype is dtypes.bfloat16:
-        return onnxruntime.OrtValue.ortvalue_from_numpy_with_onnx_type(array.view(np.uint16), dtype.onnx)
-    return onnxruntime.OrtValue.ortvalue_from_numpy(array)
-
-
 # --- the cache
 
 
@@ -153,7 +140,7 @@ class Session:
 
     def __init__(self, recorder: Recorder, outputs: Sequence[int], where: device) -> None:
         self.versions = [t._version for t in recorder.states.values()]
-        self.direct: dict[int, np.ndarray] = {}
+        self.used = 0  # when it was last asked for, by the cache's clock
         from mcore.platform import proto  # onnx takes long to import, and building a module doesn't need it
 
         model = proto.new_model()
@@ -165,26 +152,22 @@ class Session:
         body = writer.write(outputs, self.names)
         used = {recorder.producer[v] for v in outputs} | set(proto.used_nodes(recorder, outputs))
         self.inputs = [v for v in recorder.feeds if recorder.producer[v] in used]
-        self.bfloat16 = [
-            v for v in self.inputs if recorder.types[v] is dtypes.bfloat16
-        ]
         for value in self.inputs:
             shape = [f"v{value}_{axis}" for axis in range(len(recorder.shapes[value]))]
             proto.declare(body.input.add(), f"v{value}", recorder.types[value], shape)
         for info in body.output:  # sizes are what comes out
             info.type.tensor_type.ClearField("shape")
-        self.bfloat16_out = [recorder.types[v] is dtypes.bfloat16 for v in outputs]
         externals = {}
         for value, array in proto.initializers(recorder, used):
             name, dtype = f"v{value}", recorder.types[value]
             if array.nbytes >= EXTERNAL_BYTES:
-                externals[name] = (array, dtype)
+                externals[name] = array
                 body.initializer.append(proto.external_proto(name, array, dtype))
             else:
                 proto.fill_tensor(body.initializer.add(), name, array, dtype)
         self.kept = externals  # the runtime reads these arrays while the session lives
         self.ort = open_session(model, where, externals)
-        self.simple = not self.bfloat16 and not any(self.bfloat16_out)
+        self.simple = all(recorder.types[v] is not dtypes.bfloat16 for v in [*self.inputs, *outputs])
 
     def run(self, feeds: dict[int, np.ndarray]) -> list[np.ndarray]:
         """Arrays of the outputs."""
@@ -193,26 +176,9 @@ class Session:
         return self._run_with_bfloat16(feeds)
 
     def _run_with_bfloat16(self, feeds: dict[int, np.ndarray]) -> list[np.ndarray]:
-        """numpy has no bfloat16 of its own: such arrays travel as OrtValues of 16-bit words."""
-        given = {
-            f"v{v}": _ort_value(feeds[v], dtypes.from_numpy(feeds[v].dtype)) for v in self.inputs
-        }
-        results = self.ort.run_with_ort_values(self.names, given)
-        return [
-            _bfloat16_array(r) if narrow else r.numpy()
-            for r, narrow in zip(results, self.bfloat16_out, strict=True)
-        ]
-
-
-def _bfloat16_array(value: Any) -> np.ndarray:
-    import ctypes
-
-    shape = tuple(value.shape())
-    count = int(np.prod(shape, dtype=np.int64))
-    if not count:
-        return np.zeros(shape, dtypes.bfloat16.numpy)
-    words = ctypes.cast(value.data_ptr(), ctypes.POINTER(ctypes.c_uint16 * count)).contents
-    return np.frombuffer(words, np.uint16).copy().view(dtypes.bfloat16.numpy).reshape(shape)
+        """numpy has no bfloat16 of its own: such arrays travel as the runtime's own values."""
+        given = {f"v{v}": ort_value(feeds[v]) for v in self.inputs}
+        return [array_of(result) for result in self.ort.run_with_ort_values(self.names, given)]
 
 
 class Cache:
@@ -220,8 +186,9 @@ class Cache:
 
     def __init__(self, limit: int) -> None:
         self.limit = limit
-        self.sessions: OrderedDict[tuple, Session] = OrderedDict()
+        self.sessions: dict[tuple, Session] = {}
         self.built = 0
+        self._clock = itertools.count()
 
     def get(self, recorder: Recorder, outputs: Sequence[int], where: device) -> Session:
         """The session for this recording, made if there is none with these weights."""
@@ -229,13 +196,15 @@ class Cache:
         session = self.sessions.get(key)
         if session is not None:
             if not recorder.states or session.versions == [t._version for t in recorder.states.values()]:
-                self.sessions.move_to_end(key)
+                session.used = next(self._clock)
                 return session
             del self.sessions[key], session  # freed before its successor is made
         self.built += 1
         session = self.sessions[key] = _build(recorder, outputs, where)
+        # A clock instead of an ordered dictionary: moving a key to its end would hash the whole recording again.
+        session.used = next(self._clock)
         while len(self.sessions) > self.limit:
-            self.sessions.popitem(last=False)
+            del self.sessions[min(self.sessions, key=lambda k: self.sessions[k].used)]
         return session
 
 
@@ -307,6 +276,10 @@ def deliver(recorder: Recorder, result: Any) -> Any:
     for tensor in written:
         if tensor._is_state == graph.BAKED:
             tensor._is_state = graph.FED
+    for tensor in found:  # a view of what the recording alone knew would keep all of it alive
+        view = tensor._view
+        if view is not None and (view.base._recorder is recorder or recorder.sources):
+            tensor._view = None
     recorder.mutated, recorder.undo = {}, []
     return result
 

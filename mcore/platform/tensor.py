@@ -165,7 +165,10 @@ class Tensor:
             self._refresh()
         recorder = self._recorder
         if recorder is None:
-            return self._array() if callable(self._array) else self._array
+            array = self._array
+            if callable(array):
+                array = self._array = array()
+            return array
         array = recorder.evaluate([self._value], "Reading a tensor's value")[0]
         if active.recorder is not recorder:  # outlived its recording: from now on it is data
             self._array, self._recorder = array, None
@@ -290,13 +293,33 @@ def _rebuild(kind: type, array: np.ndarray, dtype: dtypes.dtype, where: str, is_
 
 # --- what the words are written with
 
+_new = object.__new__
+
 
 def emit(op: str, inputs: Any, shape: tuple, dtype: dtypes.dtype, **attributes: Any) -> Tensor:
     """One ONNX node with one output. `inputs`: tensors, values (int) or None for an absent optional input."""
     r = active.recorder
     assert r is not None
-    values = [r.use(t) if isinstance(t, Tensor) else -1 if t is None else t for t in inputs]
-    return Tensor._recorded(r, r.emit(op, values, ((shape, dtype),), attributes), dtype, shape)
+    if attributes and r.sources:
+        attributes = r._fixed(op, attributes)
+    return emit_plain(op, inputs, shape, dtype, tuple(attributes.items()))
+
+
+def emit_plain(op: str, inputs: Any, shape: tuple, dtype: dtypes.dtype, attributes: tuple = ()) -> Tensor:
+    """`emit` for frequent words: attributes come as pairs, and none of them is a symbolic size."""
+    r: Any = active.recorder
+    use = r.use
+    values = tuple([
+        (t._value if t._recorder is r and t._view is None else use(t)) if isinstance(t, Tensor)
+        else -1 if t is None else t
+        for t in inputs
+    ])  # fmt: skip
+    out = _new(Tensor)  # as _recorded, written out
+    out._array, out._recorder = None, r
+    out._value = r.emit_one(op, values, shape, dtype, attributes)
+    out._dtype, out._shape, out._device = dtype, shape, CPU
+    out._version, out._view, out._is_state, out._uid = 0, None, graph.PLAIN, -1
+    return out
 
 
 def emit_many(op: str, inputs: Any, outputs: list[tuple], **attributes: Any) -> list[Tensor]:

@@ -8,15 +8,21 @@ names; `toplatform` on the torch engine finds it by the torch function of the sa
 from __future__ import annotations
 
 import functools
+import sys
 from collections.abc import Callable
 from typing import Any, TypeVar
 
 from mcore.platform import graph
 from mcore.platform.errors import located
-from mcore.platform.graph import Recorder, active
+from mcore.platform.graph import LAYER, Recorder, active
 from mcore.platform.tensor import Tensor, View
 
 Function = TypeVar("Function", bound=Callable[..., Any])
+
+# numpy's names of arguments, which torch's own functions take as well.
+_NUMPY_NAMES = {"axis": "dim", "keepdims": "keepdim"}
+
+_frame, _kind = sys._getframe, graph._internal.get
 
 # Name in torch ("torch.relu") -> the word as it is called.
 WORDS: dict[str, Callable[..., Any]] = {}
@@ -31,15 +37,24 @@ def word(*names: str, ready: bool = False) -> Callable[[Function], Function]:
 
     def enter(body: Function) -> Function:
         title = names[0].rpartition(".")[2].strip("_")
-        takes_out = "out" in body.__code__.co_varnames[: body.__code__.co_argcount + body.__code__.co_kwonlyargcount]
+        code = body.__code__
+        parameters = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
+        takes_out, takes_dim = "out" in parameters, "dim" in parameters
 
         @functools.wraps(body)
         def spoken(*args: Any, **kwargs: Any) -> Any:
-            if kwargs and "out" in kwargs and not takes_out:
-                out = kwargs.pop("out")
-                return write_out(spoken(*args, **kwargs), out, title)
+            if kwargs:
+                if takes_dim and ("axis" in kwargs or "keepdims" in kwargs):
+                    kwargs = {_NUMPY_NAMES.get(name, name): value for name, value in kwargs.items()}
+                if "out" in kwargs and not takes_out:
+                    out = kwargs.pop("out")
+                    return write_out(spoken(*args, **kwargs), out, title)
             recorder = active.recorder
-            if recorder is None and not ready:
+            if recorder is not None:
+                frame = _frame(1)
+                if _kind(frame.f_code.co_filename) != LAYER:
+                    recorder.note_speaker(frame)
+            elif not ready:
                 return speak_alone(body, title, args, kwargs)
             try:
                 return body(*args, **kwargs)
@@ -95,9 +110,7 @@ def inplace(function: Callable[..., Tensor], *names: str) -> None:
 
 def write_back(self: Tensor, result: Tensor) -> Tensor:
     """Ends an in-place word: checks that `result` fits `self` and writes it."""
-    if len(result._shape) != len(self._shape) or any(
-        int(a) != int(b) for a, b in zip(result._shape, self._shape, strict=True)
-    ):
+    if result._shape is not self._shape and list(map(int, result._shape)) != list(map(int, self._shape)):
         ours, theirs = list(map(int, self._shape)), list(map(int, result._shape))
         raise RuntimeError(f"output with shape {ours} doesn't match the broadcast shape {theirs}")
     if result._dtype is not self._dtype:
@@ -128,6 +141,7 @@ def speak_alone(body: Callable[..., Any], title: str, args: tuple, kwargs: dict)
     from mcore.platform.session import deliver  # session stands above the words
 
     with Recorder(bake_state=False) as recorder:
+        recorder.note_speaker(_frame(2))
         try:
             result = body(*args, **kwargs)
         except Exception as error:

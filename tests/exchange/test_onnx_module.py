@@ -13,7 +13,7 @@ from onnx import TensorProto, helper, numpy_helper
 from mcore import platform
 from mcore.exchange.errors import ModelFileError
 from mcore.exchange.export import to_onnx
-from mcore.platform.onnx_module import OnnxModule
+from mcore.exchange.onnx_module import OnnxModule
 
 FLOAT, INT64 = TensorProto.FLOAT, TensorProto.INT64
 WEIGHT = np.random.default_rng(0).standard_normal((4, 3, 3, 3), np.float32)

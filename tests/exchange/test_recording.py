@@ -9,7 +9,7 @@ from torch import nn
 from torch.nn import functional as F  # noqa: N812
 
 from mcore.exchange.export import export, to_onnx
-from mcore.exchange.runtime import run_onnx
+from mcore.exchange.ortrun import Runner
 
 
 class Forward(nn.Module):
@@ -33,7 +33,7 @@ def assert_same_at(net, *sizes, tolerance=1e-5, **options):
         x = torch.randn(size)
         with torch.no_grad():
             want = net(x.clone()).numpy()
-        got = run_onnx(model, [x.numpy()])[0]
+        got = Runner(model.SerializeToString())([x.numpy()])[0]
         assert got.shape == want.shape
         np.testing.assert_allclose(got, want, rtol=tolerance, atol=tolerance)
     return model

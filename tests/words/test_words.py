@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import inspect
 import pkgutil
+import re
 
 import numpy as np
 import pytest
@@ -114,9 +115,9 @@ def test_a_word_inside_a_module_gives_what_torch_gives_at_alternating_sizes(case
 
 
 def run_model(model, inputs: list[np.ndarray]) -> list[np.ndarray]:
-    from mcore.exchange.runtime import run_onnx
+    from mcore.exchange.ortrun import Runner
 
-    return run_onnx(model, inputs)
+    return Runner(model.SerializeToString())(inputs)
 
 
 def check_exported(row: Row, sample: Sample, model, descriptions: list[Array]) -> None:
@@ -193,11 +194,17 @@ def test_a_torch_function_recorded_gives_what_torch_gives_at_both_sizes(case):
 def test_bad_arguments_are_refused_in_the_words_of_torch(case):
     row, error = case
     if error.only != "platform":
-        with pytest.raises(error.kind, match=error.words):
-            torch_function(row.names[0])(*torch_args(error.args), **torch_args(error.kwargs))
+        refuse(error, torch_function(row.names[0]), torch_args)
 
-    with pytest.raises(error.kind, match=error.words):
-        platform_function(row.names[0])(*platform_args(error.args), **platform_args(error.kwargs))
+    refuse(error, platform_function(row.names[0]), platform_args)
+
+
+def refuse(error, function, prepare):
+    """Calls and wants the error, with its words as they stand or as a pattern."""
+    with pytest.raises(error.kind) as caught:
+        function(*prepare(error.args), **prepare(error.kwargs))
+    text = str(caught.value)
+    assert error.words in text or re.search(error.words, text), f"{error.words!r} is not in {text!r}"
 
 
 @pytest.mark.parametrize("case", NAMES, ids=label)

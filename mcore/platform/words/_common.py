@@ -12,7 +12,7 @@ from mcore.platform import dtypes
 from mcore.platform.dim import Dim, DimFloat
 from mcore.platform.dtypes import dtype
 from mcore.platform.errors import ShapeError
-from mcore.platform.graph import current
+from mcore.platform.graph import active, current
 from mcore.platform.tensor import Tensor, constant, emit, quotient_tensor, size_tensor
 
 Number = bool | int | float
@@ -66,8 +66,10 @@ def promote(*values: Any) -> tuple[list[Tensor], dtype]:
 
 def broadcast(*shapes: Sequence[int]) -> tuple:
     """The common shape, in torch's wording where there is none."""
-    if len(shapes) == 2 and shapes[0] == shapes[1] and not dims.is_symbolic(shapes[0]):
-        return tuple(shapes[0])
+    if len(shapes) == 2 and shapes[0] == shapes[1]:
+        recorder = active.recorder
+        if (recorder is not None and not recorder.sources) or not dims.is_symbolic((*shapes[0], *shapes[1])):
+            return tuple(shapes[0])
     rank = max(map(len, shapes))
     out: list[int] = [1] * rank
     for shape in shapes:

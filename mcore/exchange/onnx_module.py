@@ -16,9 +16,11 @@ from typing import Any
 import numpy as np
 import onnx
 
-from mcore.exchange import ortrun, safety
+from mcore.exchange import safety
 from mcore.exchange.safety import Loaded
-from mcore.platform import dtypes, onnx_inline, proto, session
+from mcore.exchange import onnx_inline
+from mcore.ort_values import array_of, ort_value
+from mcore.platform import dtypes, proto, session
 from mcore.platform.graph import active
 from mcore.platform.hooks import call_hooked
 from mcore.platform.module import Module
@@ -105,8 +107,8 @@ class OnnxModule(Module):
         outputs = opened.get_outputs()
         try:
             if all(entry.type.startswith("tensor") for entry in outputs):
-                feeds = {name: ortrun.ort_value(array) for name, array in arrays.items()}
-                results = [ortrun.array_of(value) for value in opened.run_with_ort_values(None, feeds)]
+                feeds = {name: ort_value(array) for name, array in arrays.items()}
+                results = [array_of(value) for value in opened.run_with_ort_values(None, feeds)]
             else:  # sequences come out of this way only
                 results = opened.run(None, arrays)
         except Exception as error:  # the runtime has no class of its own

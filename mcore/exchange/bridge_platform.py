@@ -83,6 +83,6 @@ def buffers_kept(module: Any) -> Iterator[None]:
 
 def module_of(source: Any) -> Any:
     """Any ONNX graph as a module."""
-    from mcore.platform.onnx_module import OnnxModule
+    from mcore.exchange.onnx_module import OnnxModule
 
     return OnnxModule(source)

@@ -19,7 +19,7 @@ from mcore.platform.graph import Recorder, current
 from mcore.platform.tensor import Tensor
 
 if TYPE_CHECKING:
-    from mcore.platform.onnx_module import OnnxModule
+    from mcore.exchange.onnx_module import OnnxModule
 
 _OWN = ("", "ai.onnx")
 

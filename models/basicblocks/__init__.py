@@ -1,0 +1,7 @@
+"""Blocks that backbones, necks, heads and networks are made of: `models.available("block")` lists them."""
+
+from models import lazy
+from models.catalog import NAMES
+
+__getattr__, __dir__ = lazy.names(__name__, NAMES["block"])
+__all__ = [*NAMES["block"]]

@@ -1,0 +1,130 @@
+"""Layers by number of dimensions and by name: one source serves sequences, images and volumes."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any, NamedTuple
+
+from mcore import (
+    ELU,
+    GELU,
+    AvgPool1d,
+    AvgPool2d,
+    AvgPool3d,
+    BatchNorm1d,
+    BatchNorm2d,
+    BatchNorm3d,
+    Conv1d,
+    Conv2d,
+    Conv3d,
+    ConvTranspose1d,
+    ConvTranspose2d,
+    ConvTranspose3d,
+    GroupNorm,
+    Hardswish,
+    Identity,
+    InstanceNorm1d,
+    InstanceNorm2d,
+    InstanceNorm3d,
+    LeakyReLU,
+    MaxPool1d,
+    MaxPool2d,
+    MaxPool3d,
+    Mish,
+    Module,
+    ReLU,
+    ReLU6,
+    SiLU,
+)
+from mcore.vocabulary import nearest
+
+# A constructor of a layer: of a norm from its channels, of an activation from nothing.
+Factory = Callable[..., Module]
+
+
+class Layers(NamedTuple):
+    """The layers for a number of dimensions, and the name of linear interpolation there."""
+
+    conv: Any
+    conv_transpose: Any
+    batch_norm: Any
+    instance_norm: Any
+    max_pool: Any
+    avg_pool: Any
+    linear: str
+
+
+LAYERS = {
+    1: Layers(Conv1d, ConvTranspose1d, BatchNorm1d, InstanceNorm1d, MaxPool1d, AvgPool1d, "linear"),
+    2: Layers(Conv2d, ConvTranspose2d, BatchNorm2d, InstanceNorm2d, MaxPool2d, AvgPool2d, "bilinear"),
+    3: Layers(Conv3d, ConvTranspose3d, BatchNorm3d, InstanceNorm3d, MaxPool3d, AvgPool3d, "trilinear"),
+}
+
+ACTIVATIONS: dict[str, Factory] = {
+    "relu": ReLU,
+    "relu6": ReLU6,
+    "leaky_relu": LeakyReLU,
+    "elu": ELU,
+    "gelu": GELU,
+    "silu": SiLU,
+    "mish": Mish,
+    "hardswish": Hardswish,
+}
+
+
+def layers(dims: int, *, of: str) -> Layers:
+    """The layers for `dims` dimensions; `of` is the class that asks, named in the error.
+
+    Raises:
+        ValueError: `dims` isn't 1, 2 or 3.
+    """
+    if dims not in LAYERS:
+        raise ValueError(f"{of}: dims={dims!r} is not 1, 2 or 3.")
+    return LAYERS[dims]
+
+
+def norm_layer(norm: str | Factory | None, dims: int, *, of: str) -> Factory | None:
+    """The constructor of a norm, from its channels: by name, or `norm` itself; None stands for none.
+
+    Raises:
+        ValueError: no norm of this name.
+    """
+    if norm is None or callable(norm):
+        return norm
+    by_name: dict[str, Factory] = {
+        "batch": layers(dims, of=of).batch_norm,
+        "instance": partial(layers(dims, of=of).instance_norm, affine=True),
+        "group": group_norm,
+    }
+    return by_name[_known(norm, by_name, "norm", of)]
+
+
+def group_norm(channels: int) -> GroupNorm:
+    """GroupNorm of at most 32 groups: as many as divide `channels`.
+
+    >>> group_norm(48).num_groups
+    24
+    """
+    return GroupNorm(next(groups for groups in range(32, 0, -1) if channels % groups == 0), channels)
+
+
+def activation_layer(activation: str | Factory | None, *, of: str) -> Module:
+    """A new activation: by name, or what `activation` makes; None passes everything.
+
+    Raises:
+        ValueError: no activation of this name.
+    """
+    if activation is None:
+        return Identity()
+    if callable(activation):
+        return activation()
+    return ACTIVATIONS[_known(activation, ACTIVATIONS, "activation", of)]()
+
+
+def _known(name: str, table: dict[str, Factory], what: str, of: str) -> str:
+    if name not in table:
+        likely = nearest(name, table, least=0.0, most=1)[0]
+        raise ValueError(
+            f"{of}: {what}={name!r} is none of {', '.join(table)}, None or a constructor; "
+            f"the nearest is {likely!r}."
+        )
+    return name

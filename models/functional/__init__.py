@@ -1,0 +1,1 @@
+"""Functions on tensors that several models share."""

@@ -1,0 +1,47 @@
+"""Resizing, padding and cropping of the axes behind the first two, in one, two or three dimensions."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from mcore import Tensor
+from mcore import functional as F
+
+# The name that interpolate gives linear weighting, by the number of axes.
+LINEAR = {3: "linear", 4: "bilinear", 5: "trilinear"}
+
+
+def resize(x: Tensor, size: Sequence[int], *, mode: str = "linear") -> Tensor:
+    """`x` brought to `size` (pixels by axis), "linear" between pixel centres or "nearest"."""
+    if mode == "linear":
+        return F.interpolate(x, size=tuple(size), mode=LINEAR[x.ndim], align_corners=False)
+    return F.interpolate(x, size=tuple(size), mode=mode)
+
+
+def pad_to_multiple(x: Tensor, multiple: int) -> Tensor:
+    """`x` with zeros behind its last pixels, so that each axis is a multiple of `multiple` pixels.
+
+    >>> from mcore import zeros
+    >>> tuple(pad_to_multiple(zeros(1, 1, 33, 48), 16).shape)
+    (1, 1, 48, 48)
+    """
+    missing = [-size % multiple for size in x.shape[2:]]
+    return F.pad(x, [amount for after in reversed(missing) for amount in (0, after)])
+
+
+def crop(x: Tensor, size: Sequence[int]) -> Tensor:
+    """The first `size` pixels of each axis: takes back what `pad_to_multiple` added."""
+    ends: tuple[Any, ...] = (..., *(slice(0, pixels) for pixels in size))
+    return x[ends]
+
+
+def crop_center(x: Tensor, size: Sequence[int]) -> Tensor:
+    """The middle `size` pixels of each axis; where the margins differ, the one behind is larger.
+
+    >>> from mcore import arange
+    >>> crop_center(arange(6).reshape(1, 1, 6), [3]).tolist()
+    [[[1, 2, 3]]]
+    """
+    starts = [(whole - pixels) // 2 for whole, pixels in zip(x.shape[2:], size, strict=True)]
+    middle = (slice(start, start + pixels) for start, pixels in zip(starts, size, strict=True))
+    ends: tuple[Any, ...] = (..., *middle)
+    return x[ends]

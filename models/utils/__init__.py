@@ -1,0 +1,1 @@
+"""What people do with models besides running them: counting, summaries, foreign weights."""

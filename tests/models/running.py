@@ -1,0 +1,68 @@
+"""Rows of the catalogue, built and run on whatever engine speaks, with the same weights on both."""
+
+import sys
+
+import numpy as np
+
+import mcore
+from mcore import registry
+from tests.models.catalog import CATALOG
+from tests.models.golden import _input, fill
+
+# Networks of many layers, whose weights take seconds to fill by rule.
+LARGE = {"resnet101", "resnet152", "resnext101_32x8d", "wide_resnet50_2", "wide_resnet101_2"}
+
+
+def build(entry):
+    """The component of a row."""
+    return registry.create(entry.name, kind=entry.kind, **entry.arguments)
+
+
+def filled(entry):
+    """The component of a row in eval mode, each entry of its state by a rule of its key and shape."""
+    net = build(entry)
+    state = net.state_dict()
+    net.load_state_dict(
+        {k: mcore.from_numpy(fill(k, tuple(map(int, v.shape)), 1.0)) for k, v in state.items()}
+    )
+    return net.eval()
+
+
+def arguments(entry, shapes):
+    """What the component is called with: a tensor, or a tuple of maps."""
+    tensors = tuple(mcore.from_numpy(_input(f"{entry.id}.{i}", shape)) for i, shape in enumerate(shapes))
+    return tensors if entry.by_maps else tensors[0]
+
+
+def tensors(value):
+    """The tensors in a result, in order."""
+    if isinstance(value, dict):
+        return [tensor for key in value for tensor in tensors(value[key])]
+    return [t for item in value for t in tensors(item)] if isinstance(value, tuple | list) else [value]
+
+
+def outputs(entry):
+    """Results of a row at both of its sizes, as arrays by name."""
+    net, found = filled(entry), {}
+    with mcore.no_grad():
+        for when, shapes in (("first", entry.shapes), ("again", entry.again)):
+            for index, tensor in enumerate(tensors(net(arguments(entry, shapes)))):
+                found[f"{entry.id}.{when}.{index}"] = tensor.numpy()
+    return found
+
+
+def main(path, *, large):
+    """Writes the results of all rows, or what went wrong, to an .npz file."""
+    found = {}
+    for entry in CATALOG:
+        if (entry.name in LARGE) == large:
+            try:
+                found |= outputs(entry)
+            # What went wrong is told by the test of this row, so that others go on.
+            except Exception as error:
+                found[f"{entry.id}.error"] = np.array(f"{type(error).__name__}: {error}")
+    np.savez(path, **found)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], large=sys.argv[2] == "large")

@@ -1,0 +1,295 @@
+"""Putting parts together: four ways, channels computed, and mistakes told before anything is built."""
+
+import copy
+
+import pytest
+
+import mcore
+import models
+from mcore.config import ConfigError
+from models.assembly import Assembly
+from models.backbones import resnet18
+from models.component import UnbuiltError
+from models.heads import Classification, Segmentation, UNetDecoder
+from models.necks import FPN
+
+EXPERIMENT = """
+mcore: 1
+vars: {classes: 3}
+model:
+  backbone: {type: resnet18, in_channels: 1}
+  neck: {type: FPN, channels: 16}
+  heads:
+    mask: {type: Segmentation, num_classes: "${vars.classes}"}
+    label: {type: Classification, num_classes: 10, from: backbone}
+train: {epochs: 1}
+"""
+
+
+@pytest.fixture
+def experiment(tmp_path):
+    path = tmp_path / "experiment.yaml"
+    path.write_text(EXPERIMENT)
+    return path
+
+
+def shapes(value):
+    """Shapes of results by name."""
+    return {name: tuple(map(int, x.shape)) for name, x in value.items()}
+
+
+def test_objects_names_and_mappings_give_the_same_network():
+    ways = [
+        models.assemble(resnet18(), FPN(16), Segmentation(4)),
+        models.assemble(
+            "resnet18", {"type": "FPN", "channels": 16}, {"type": "Segmentation", "num_classes": 4}
+        ),
+        models.assemble(resnet18(), FPN(16, in_channels=[64, 128, 256, 512]), Segmentation(num_classes=4)),
+    ]
+
+    states = [{key: tuple(x.shape) for key, x in net.state_dict().items()} for net in ways]
+
+    assert states[0] == states[1] == states[2]
+
+
+def test_a_configuration_gives_several_heads_by_name(experiment):
+    net = models.from_config(experiment).eval()
+
+    result = net(mcore.zeros(2, 1, 65, 47))
+
+    assert shapes(result) == {"mask": (2, 3, 65, 47), "label": (2, 10)}
+
+
+def test_overrides_change_what_is_built(experiment):
+    net = models.from_config(experiment, overrides=["heads.mask.num_classes=5", "~heads.label"])
+
+    assert shapes(net.eval()(mcore.zeros(1, 1, 32, 32))) == {"mask": (1, 5, 32, 32)}
+
+
+def test_an_atomic_network_is_a_configuration_too():
+    net = models.from_config(
+        {"model": {"type": "UNet", "in_channels": 1, "num_classes": 2, "channels": [2, 4]}}
+    )
+
+    assert net.config()["model"] == {"type": "UNet", "in_channels": 1, "num_classes": 2, "channels": [2, 4]}
+
+
+def test_what_was_assembled_is_built_again_from_its_configuration(experiment):
+    net = models.from_config(experiment)
+
+    again = models.from_config(net.config())
+
+    assert again.config() == net.config()
+    assert list(again.state_dict()) == list(net.state_dict())
+
+
+def test_the_configuration_holds_what_was_given_and_nothing_computed():
+    net = models.assemble(resnet18(1), FPN(8), Segmentation(2))
+
+    assert net.config() == {
+        "mcore": 1,
+        "model": {
+            "backbone": {"type": "resnet18", "in_channels": 1},
+            "neck": {"type": "FPN", "channels": 8},
+            "head": {"type": "Segmentation", "num_classes": 2},
+        },
+    }
+
+
+def test_an_unbuilt_part_is_copied_and_a_whole_one_is_used():
+    neck, backbone = FPN(8), resnet18()
+
+    first, second = models.assemble(backbone, neck), models.assemble(backbone, neck)
+
+    assert first.backbone is second.backbone is backbone
+    assert first.neck is not second.neck
+
+
+@pytest.mark.parametrize("dims", [1, 2, 3])
+@pytest.mark.parametrize(
+    "head", [Segmentation(3), UNetDecoder(3), Classification(3)], ids=lambda head: repr(head)
+)
+def test_dimensions_come_from_the_backbone(dims, head):
+    net = models.assemble(resnet18(1, dims=dims), FPN(8), head).eval()
+
+    y = net(mcore.zeros(1, 1, *(33, 17, 20)[:dims]))
+
+    assert tuple(y.shape) in [(1, 3), (1, 3, *(33, 17, 20)[:dims])]
+
+
+@pytest.mark.parametrize("stride", [8, 16, 32])
+@pytest.mark.parametrize("levels", [(0, 1, 2, 3, 4), (1, 2, 3, 4), (2, 4), (0,)])
+def test_a_decoder_meets_the_size_of_the_image_from_any_levels(stride, levels):
+    net = models.assemble(resnet18(out_indices=levels, output_stride=stride), head=UNetDecoder(2)).eval()
+
+    assert tuple(net(mcore.zeros(1, 3, 45, 71)).shape) == (1, 2, 45, 71)
+
+
+def test_a_graph_of_parts_joins_two_backbones_finest_map_first():
+    graph = {
+        "parts": {
+            "light": {"type": "resnet18", "out_indices": [1, 2]},
+            "deep": {"type": "resnet18", "out_indices": [1, 2, 3], "from": "input"},
+            "fuse": {"type": "FPN", "channels": 8, "from": ["deep", "light[1]"]},
+            "mask": {"type": "Segmentation", "num_classes": 2, "from": "fuse"},
+        },
+        "outputs": {"mask": "mask", "finest": "fuse[0]"},
+    }
+
+    net = models.from_config({"model": graph}).eval()
+
+    assert [stride for _, stride in net.fuse.features] == [4, 8, 8, 16]
+    result = net(mcore.zeros(1, 3, 64, 64))
+    assert shapes(result) == {"mask": (1, 2, 64, 64), "finest": (1, 8, 16, 16)}
+    assert models.from_config(net.config()).config() == net.config()
+
+
+def test_a_part_may_stand_before_what_feeds_it():
+    graph = {
+        "parts": {"head": {"type": "Classification", "num_classes": 2, "from": "net"}, "net": "resnet18"}
+    }
+
+    assert tuple(models.from_config({"model": graph}).eval()(mcore.zeros(1, 3, 32, 32)).shape) == (1, 2)
+
+
+def test_parts_in_a_loop_are_refused():
+    graph = {
+        "a": {"type": "FPN", "from": "b"},
+        "b": {"type": "FPN", "from": "c"},
+        "c": {"type": "FPN", "from": "a"},
+        "d": {"type": "FPN", "from": "c"},
+    }
+
+    with pytest.raises(
+        ConfigError, match=r"parts feed each other in a loop: a -> c -> b -> a|b -> a -> c -> b"
+    ):
+        models.from_config({"model": {"parts": graph}})
+
+
+@pytest.mark.parametrize(
+    ("model", "message"),
+    [
+        ({}, "this one is empty"),
+        ({"bakcbone": "resnet18"}, "a model has no 'bakcbone' .did you mean 'backbone'?"),
+        (
+            {"backbone": "resnet18", "neck": {"type": "FPN", "from": "bakcbone"}},
+            "no part 'bakcbone' .did you mean",
+        ),
+        ({"backbone": "resnet18", "neck": {"type": "FPN", "from": "neck"}}, "'neck' feeds itself"),
+        ({"backbone": "resnet18", "neck": {"type": "FPN", "from": 3}}, "from=3 is no name"),
+        (
+            {"backbone": "resnet18", "neck": "Segmentation"},
+            "no neck 'Segmentation'; 'Segmentation' is a head",
+        ),
+        ({"backbone": {"depth": 3}}, "a part needs a type"),
+        ({"backbone": 18}, "a part is a name, a mapping with a type, or made"),
+        ({"backbone": "resnet18", "head": "UNetDecoder"}, "UNetDecoder needs the argument 'num_classes'"),
+        ({"backbone": "resnet18", "heads": ["FPN"]}, "heads is a mapping of names to parts"),
+        ({"backbone": "resnet18", "head": "x", "heads": {"a": "y"}}, "write head or heads"),
+        ({"backbone": "resnet18", "parts": {"a": "resnet18"}}, "write one or the other"),
+        ({"parts": {"forward": "resnet18"}}, "'forward' can't name a part"),
+        ({"parts": {"a": "resnet18"}, "outputs": "b"}, "no part 'b'; there are a"),
+        ({"parts": {"a": "resnet18", "b": "resnet18"}, "outputs": "a"}, "'b' reaches no output"),
+    ],
+)
+def test_a_mistake_in_the_wiring_is_refused_before_anything_is_built(model, message):
+    with pytest.raises(ConfigError, match=message):
+        models.from_config({"model": model})
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (
+            lambda: models.assemble(resnet18(num_classes=5), head=Classification(5)),
+            "is a classifier and gives no maps",
+        ),
+        (
+            lambda: models.assemble(resnet18(), FPN(8, in_channels=[1, 2])),
+            r"made for in_channels=\[1, 2\], but backbone gives \[64, 128, 256, 512\]",
+        ),
+        (
+            lambda: models.assemble(resnet18(), FPN(8, in_channels=[64, 128, 256, 512], dims=3)),
+            "has dims=3, but what feeds it has 2",
+        ),
+        (lambda: models.assemble(FPN(8)), "is fed by the input, so it needs in_channels"),
+        (
+            lambda: models.assemble(
+                resnet18(), head={"type": "Segmentation", "num_classes": 2, "from": "backbone[4]"}
+            ),
+            r"backbone\[4\] is none of the 4 maps",
+        ),
+        (
+            lambda: models.assemble(resnet18(), neck={"type": "FPN", "from": "backbone[4:]"}),
+            r"backbone\[4:\] holds no map",
+        ),
+    ],
+)
+def test_parts_that_do_not_fit_are_refused_by_name(make, message):
+    with pytest.raises(ConfigError, match=message):
+        make()
+
+
+def test_all_mistakes_of_a_file_come_at_once_with_their_places(tmp_path):
+    path = tmp_path / "net.yaml"
+    path.write_text(
+        "model:\n"
+        "  backbone: {type: resnet18, output_stride: 9}\n"
+        "  neck: {type: FPN, chanels: 8}\n"
+        "  heads:\n"
+        "    mask: {type: Segmentation, num_classes: 2, from: nek}\n"
+    )
+
+    with pytest.raises(ConfigError) as caught:
+        models.from_config(path)
+
+    assert str(caught.value).replace(f"{path}", "net.yaml") == (
+        "net.yaml:2:30: model.backbone.output_stride: "
+        "resnet18: output_stride=9 is not one of 8, 16, 32\n"
+        "net.yaml:3:21: model.neck.chanels: FPN has no argument 'chanels' (did you mean 'channels'?)\n"
+        "net.yaml:5:48: model.heads.mask.from: no part 'nek' (did you mean 'neck'?)\n"
+        "3 mistakes, nothing was built"
+    )
+
+
+@pytest.mark.parametrize("use", [lambda part: part(mcore.zeros(1)), lambda part: part.state_dict()])
+def test_an_unbuilt_part_says_what_it_waits_for(use):
+    with pytest.raises(UnbuiltError, match=r"Classification is unbuilt and can't .*models.assemble"):
+        use(Classification(10))
+
+
+def test_a_misspelt_argument_is_refused_though_nothing_is_built_yet():
+    with pytest.raises(TypeError, match="Segmentation: got an unexpected keyword argument 'clases'"):
+        Segmentation(2, clases=3)
+
+
+def test_a_network_and_its_parts_can_be_copied():
+    net = models.assemble(resnet18(), FPN(8), copy.deepcopy(Segmentation(2))).eval()
+    x = mcore.randn(1, 3, 32, 32)
+
+    again = copy.deepcopy(net)
+
+    assert (again(x) == net(x)).all()
+
+
+def test_what_is_printed_tells_each_part_its_feeds_and_its_maps():
+    net = models.assemble(resnet18(), FPN(8), Segmentation(2))
+
+    assert repr(net).splitlines()[2] == (
+        "  neck: FPN(channels=8, in_channels=[64, 128, 256, 512], dims=2) from backbone, "
+        "10,048 parameters; maps 8 at 1/4, 8 at 1/8, 8 at 1/16, 8 at 1/32"
+    )
+
+
+def test_an_assembled_network_travels_to_the_platform_and_back(tmp_path):
+    net = models.assemble(resnet18(1, out_indices=[0, 1]), FPN(8), Segmentation(2)).eval()
+    x = mcore.randn(1, 1, 40, 33)
+
+    artifact = net.toplatform(
+        tmp_path / "net", sizes=[(1, 1, 32, 48), (2, 1, 33, 47), (1, 1, 65, 40)], strict=True
+    )
+    again = Assembly.fromplatform(tmp_path / "net").eval()
+
+    assert artifact.report.largest < 1e-5
+    assert again.config() == net.config()
+    assert (again(x) - net(x)).abs().max() < 1e-5

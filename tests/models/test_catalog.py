@@ -1,0 +1,175 @@
+"""What holds for every component: one test, over the rows of the catalogue."""
+
+import importlib
+import inspect
+import pkgutil
+
+import numpy as np
+import pytest
+
+import mcore
+import models
+from mcore import registry
+from models.catalog import NAMES
+from tests.isolation import run
+from tests.models.catalog import CATALOG, EXEMPT
+from tests.models.running import LARGE, arguments, build, filled, outputs, tensors
+
+rows = pytest.mark.parametrize("entry", CATALOG, ids=lambda entry: entry.id)
+small_rows = pytest.mark.parametrize("entry", [e for e in CATALOG if e.name not in LARGE], ids=lambda e: e.id)
+large_rows = pytest.mark.parametrize("entry", [e for e in CATALOG if e.name in LARGE], ids=lambda e: e.id)
+trains = pytest.mark.skipif(mcore.backend() != "torch", reason="only the torch engine has gradients")
+
+# Single precision: 1e-4 of the largest value for networks of a hundred layers, which add up their roundings.
+DEEP = 1e-4
+
+
+def test_every_name_of_the_registry_has_a_row():
+    rows = {(entry.kind, entry.name) for entry in CATALOG}
+
+    assert {(kind, name) for kind, names in NAMES.items() for name in names} == rows
+
+
+def test_every_public_class_is_in_the_catalogue_or_exempt():
+    named = {target.replace(":", ".") for names in NAMES.values() for target in names.values()}
+
+    public = set()
+    for info in pkgutil.walk_packages(models.__path__, "models."):
+        for name, value in vars(importlib.import_module(info.name)).items():
+            own = inspect.isclass(value) and value.__module__ == info.name
+            if own and not name.startswith("_"):
+                public.add(f"{info.name}.{name}")
+
+    assert public - named == set(EXEMPT)
+
+
+@rows
+def test_a_component_takes_another_size_and_batch(entry):
+    net = build(entry).eval()
+
+    first = tensors(net(arguments(entry, entry.shapes)))
+    again = tensors(net(arguments(entry, entry.again)))
+
+    assert [x.shape[0] for x in again] == [entry.again[0][0]] * len(first)
+
+
+@rows
+def test_features_tell_the_channels_and_strides_of_what_comes(entry):
+    net = build(entry).eval()
+    if not getattr(net, "features", None):
+        pytest.skip("gives no maps")
+
+    maps = net(arguments(entry, entry.again))
+
+    first = entry.again[0][2:]
+    base = 1 if entry.kind == "backbone" else net.features[0][1]
+    sizes = [(c, *(-(-pixels // (stride // base)) for pixels in first)) for c, stride in net.features]
+    assert [tuple(map(int, x.shape[1:])) for x in maps] == sizes
+
+
+@trains
+@rows
+def test_gradients_reach_every_parameter(entry):
+    net = build(entry).train()
+
+    sum((x * mcore.rand_like(x)).sum() for x in tensors(net(arguments(entry, entry.again)))).backward()
+
+    assert [name for name, p in net.named_parameters() if p.grad is None or not p.grad.abs().sum() > 0] == []
+
+
+@rows
+def test_a_component_is_built_again_from_its_configuration(entry):
+    net = build(entry)
+    if not hasattr(net, "config"):
+        pytest.skip("a block; it stands in no configuration by itself")
+
+    again = models.from_config(net.config())
+
+    assert again.config() == net.config()
+    shapes = {key: tuple(value.shape) for key, value in net.state_dict().items()}
+    assert {key: tuple(value.shape) for key, value in again.state_dict().items()} == shapes
+
+
+@rows
+def test_a_misspelt_argument_builds_nothing(entry):
+    with pytest.raises(TypeError, match=r"has no argument 'in_chanels'.*did you mean 'in_channels'"):
+        registry.create(entry.name, kind=entry.kind, **entry.arguments, in_chanels=1)
+
+
+@small_rows
+def test_a_component_gives_the_same_twice(entry):
+    net, fed = filled(entry), arguments(entry, entry.again)
+
+    first, second = tensors(net(fed)), tensors(net(fed))
+
+    for a, b in zip(first, second, strict=True):
+        np.testing.assert_array_equal(a.detach().numpy(), b.detach().numpy())
+
+
+class OfMaps(mcore.Module):
+    """A neck or head with one argument for each map, since an artifact's inputs are tensors."""
+
+    def __init__(self, part):
+        super().__init__()
+        self.part = part
+
+    def forward(self, *maps):
+        return self.part(maps)
+
+
+@small_rows
+def test_a_component_exports_once_for_all_sizes(entry, tmp_path):
+    net = OfMaps(filled(entry)).eval() if entry.by_maps else filled(entry)
+    fed = [arguments(entry, shapes) for shapes in (entry.shapes, entry.again)]
+
+    artifact = mcore.toplatform(
+        net,
+        tmp_path / "net",
+        inputs=[x if entry.by_maps else (x,) for x in fed],
+        strict=True,
+        description=False,
+    )
+
+    assert artifact.report.largest < DEEP
+    free = [set(artifact.report.axes[value.name]) for value in artifact.model.graph.input]
+    assert free == [{0, *range(2, len(shape))} for shape in entry.shapes]
+
+
+@pytest.fixture(scope="session")
+def platform(tmp_path_factory):
+    """Results of all rows on the platform, in a process where torch cannot be imported."""
+    found = {}
+
+    def results(size):
+        if size not in found:
+            path = tmp_path_factory.mktemp("parity") / f"{size}.npz"
+            call = f"main({str(path)!r}, large={size == 'large'})"
+            run(f"from tests.models.running import main; {call}", engine="platform", without=["torch"])
+            found[size] = dict(np.load(path))
+        return found[size]
+
+    return results
+
+
+@small_rows
+def test_the_platform_gives_what_torch_gives(entry, platform):
+    _compare(entry, platform("small"))
+
+
+@pytest.mark.long
+@large_rows
+def test_the_platform_gives_what_torch_gives_for_large_networks(entry, platform):
+    _compare(entry, platform("large"))
+
+
+def _compare(entry, got):
+    """Compares the platform's results of a row with this engine's.
+
+    Raises:
+        AssertionError: the platform failed, or a value differs by more than `DEEP` of the largest.
+    """
+    assert f"{entry.id}.error" not in got, str(got.get(f"{entry.id}.error"))
+    for name, expected in outputs(entry).items():
+        np.testing.assert_allclose(
+            got[name], expected, rtol=0, atol=DEEP * np.abs(expected).max(), err_msg=name
+        )

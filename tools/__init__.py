@@ -1,0 +1,1 @@
+"""Commands for people: each parses, calls a library function and prints."""

@@ -1,0 +1,104 @@
+"""`mcore show`: the layers of a network or of a configuration's."""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import models
+from mcore import registry, signatures
+from mcore.config import parse
+from models.component import Unbuilt
+from models.utils.summary import Row, parameters, summary
+
+EXAMPLE = "mcore show resnet50 --size 1,3,224,224"
+ENDINGS = (".yaml", ".yml", ".json")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("name", metavar="NAME|FILE", help="a name of mcore list, or a configuration")
+    parser.add_argument("--size", help="of the input, for example 1,3,224,224; without it, parameters only")
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="ARGUMENT=VALUE",
+        dest="settings",
+        help="an argument of the constructor, or an override of the configuration; may be repeated",
+    )
+
+
+def run(arguments: argparse.Namespace) -> None:
+    net = _network(arguments.name, arguments.settings)
+    if arguments.size is None:
+        print(net if arguments.name.endswith(ENDINGS) else _by_part(net))
+        print(f"{parameters(net):,} parameters")
+        return
+    rows = summary(net, _size(arguments.size))
+    print(_table(rows))
+    total = sum(row.multiply_adds or 0 for row in rows)
+    print(f"{len(rows)} layers, {parameters(net):,} parameters, {total:,} multiply-adds")
+
+
+def _network(name: str, settings: Sequence[str]) -> Any:
+    if name.endswith(ENDINGS) or Path(name).is_file():
+        return models.from_config(name, overrides=settings)
+    given = {}
+    for setting in settings:
+        key, equals, value = setting.partition("=")
+        if not equals:
+            raise ValueError(f"--set {setting}: write argument=value")
+        given[key], _ = parse(value, f"--set {setting}")
+    constructor = registry.lookup(name).load()
+    net = models.create(name, **given)
+    if isinstance(net, Unbuilt):
+        raise ValueError(
+            f"{name} takes its in_channels from what feeds it: show a configuration that holds it; "
+            f"its parameters are {signatures.signature(constructor)}"
+        )
+    return net
+
+
+def _size(text: str) -> tuple[int, ...]:
+    try:
+        size = tuple(int(part) for part in text.split(","))
+    except ValueError:
+        size = ()
+    if len(size) < 2 or min(size) < 1:
+        raise ValueError(
+            f"--size {text}: write whole numbers with commas, batch and channels first: 1,3,224,224"
+        )
+    return size
+
+
+def _table(rows: Sequence[Row]) -> str:
+    head = ("layer", "class", "result", "parameters", "multiply-adds")
+    cells = [
+        (
+            row.name,
+            row.layer,
+            " x ".join(map(str, row.shape)),
+            f"{row.parameters:,}",
+            _count(row.multiply_adds),
+        )
+        for row in rows
+    ]
+    widths = [max(map(len, column)) for column in zip(head, *cells, strict=True)]
+    right = (False, False, False, True, True)
+    return "\n".join(
+        "  ".join(
+            cell.rjust(width) if at_right else cell.ljust(width)
+            for cell, width, at_right in zip(row, widths, right, strict=True)
+        ).rstrip()
+        for row in [head, *cells]
+    )
+
+
+def _count(number: int | None) -> str:
+    return "" if number is None else f"{number:,}"
+
+
+def _by_part(net: Any) -> str:
+    rows = [(name, type(part).__name__, f"{parameters(part):,}") for name, part in net.named_children()]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return "\n".join(f"{n:{widths[0]}}  {c:{widths[1]}}  {p:>{widths[2]}}" for n, c, p in rows)
