@@ -17,7 +17,7 @@ def pairs() -> dict[str, tuple[Any, Any, tuple[int, ...]]]:
     from benchmarks.networks import small, unet
 
     made = {
-        "1 ms network": (small(torch.nn), small(platform), (1, 3, 48, 48)),
+        "1 ms network": (small(torch.nn), small(platform), (1, 3, 88, 88)),
         "UNet": (unet(torch.nn), unet(platform), (1, 3, 128, 128)),
         "3-D UNet with PReLU": (
             unet(torch.nn, dims=3, widths=(16, 32, 64), activation="PReLU"),

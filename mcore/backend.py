@@ -108,6 +108,15 @@ def backend() -> str:
     return ENGINE
 
 
+def demand(engine: str, word: str) -> None:
+    """Raises RuntimeError where `word`, which only `engine` has, is spoken on another engine."""
+    if engine != ENGINE:
+        raise RuntimeError(
+            f"{word}: only the {engine} engine has it, and the {ENGINE} engine speaks here. "
+            f"Run it with {VARIABLE}={engine}."
+        )
+
+
 def absent_word(namespace: ModuleType, name: str) -> AttributeError:
     """The error for a name that `namespace`, a module of the vocabulary, doesn't have on this engine."""
     here, engine = namespace.__name__, ENGINES[ENGINE]

@@ -95,7 +95,7 @@ FUNCTIONAL = (
     *("binary_cross_entropy", "binary_cross_entropy_with_logits", "kl_div", "poisson_nll_loss"),
     *("gaussian_nll_loss", "soft_margin_loss", "multilabel_soft_margin_loss", "multi_margin_loss"),
     *("margin_ranking_loss", "hinge_embedding_loss", "cosine_embedding_loss", "triplet_margin_loss"),
-    *("triplet_margin_with_distance_loss",),
+    *("triplet_margin_with_distance_loss", "multilabel_margin_loss"),
 )
 
 # --- mcore itself: torch --------------------------------------------------------------------------

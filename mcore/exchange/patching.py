@@ -12,7 +12,7 @@ import threading
 from collections.abc import Iterator
 from types import ModuleType
 
-from mcore.backend import backend
+from mcore.backend import demand
 
 # What classes are derived from; the layers stay torch's own, which export as they are.
 _NAMES = ("Module", "Sequential", "ModuleList", "ModuleDict")
@@ -30,10 +30,7 @@ def patched_torch() -> Iterator[None]:
     Raises:
         RuntimeError: on the platform engine, which has no torch to patch.
     """
-    if backend() != "torch":  # the one engine that has something to patch
-        raise RuntimeError(
-            "patched_torch: there is no torch on the platform engine. Run it with MCORE_BACKEND=torch."
-        )
+    demand("torch", "patched_torch")
     import torch
 
     from mcore.torch import module as ours

@@ -23,8 +23,8 @@ from mcore.portable import Portable, remember
 _frame, _kind = sys._getframe, graph._internal.get
 _HOOKS = (
     "_forward_hooks", "_forward_hooks_with_kwargs", "_forward_hooks_always_called", "_forward_pre_hooks",
-    "_forward_pre_hooks_with_kwargs", "_state_dict_hooks", "_state_dict_pre_hooks", "_load_state_dict_pre_hooks",
-    "_load_state_dict_post_hooks",
+    "_forward_pre_hooks_with_kwargs", "_state_dict_hooks", "_state_dict_pre_hooks",
+    "_load_state_dict_pre_hooks", "_load_state_dict_post_hooks",
 )  # fmt: skip
 
 
@@ -53,9 +53,7 @@ class Module(Portable, Hooks, StateDict, metaclass=ModuleType):
                 raise TypeError(f"{type(self).__name__}.__init__() got an unexpected keyword argument '{unknown}'")
             if args:
                 given = len(args) + 1
-                raise TypeError(
-                    f"{type(self).__name__}.__init__() takes 1 positional argument but {given} were given"
-                )
+                raise TypeError(f"{type(self).__name__}.__init__() takes 1 positional argument but {given} were given")
         # Straight into the dictionary: __setattr__ sorts by what stands here.
         state = self.__dict__
         state["training"] = True
@@ -70,9 +68,7 @@ class Module(Portable, Hooks, StateDict, metaclass=ModuleType):
 
     def forward(self, *input: Any) -> Any:
         """What the module computes; for classes to define."""
-        raise NotImplementedError(
-            f'Module [{type(self).__name__}] is missing the required "forward" function'
-        )
+        raise NotImplementedError(f'Module [{type(self).__name__}] is missing the required "forward" function')
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         recorder = active.recorder
@@ -210,8 +206,7 @@ class Module(Portable, Hooks, StateDict, metaclass=ModuleType):
         self._check_name("parameter", name, "_parameters", param)
         if param is not None and not isinstance(param, Parameter):
             raise TypeError(
-                f"cannot assign '{_typename(param)}' object to parameter '{name}' "
-                "(torch.nn.Parameter or None required)"
+                f"cannot assign '{_typename(param)}' object to parameter '{name}' (torch.nn.Parameter or None required)"
             )
         self._parameters[name] = param
 
@@ -296,7 +291,11 @@ class Module(Portable, Hooks, StateDict, metaclass=ModuleType):
     # --- going through
 
     def _named_members(
-        self, members: Callable[[Module], Any], prefix: str = "", recurse: bool = True, remove_duplicate: bool = True
+        self,
+        members: Callable[[Module], Any],
+        prefix: str = "",
+        recurse: bool = True,
+        remove_duplicate: bool = True,
     ) -> Iterator[tuple[str, Any]]:
         seen: set[int] = set()
         pairs = self.named_modules(prefix=prefix, remove_duplicate=remove_duplicate) if recurse else [(prefix, self)]
@@ -344,14 +343,14 @@ class Module(Portable, Hooks, StateDict, metaclass=ModuleType):
                 yield name, module
 
     def modules(self, remove_duplicate: bool = True) -> Iterator[Module]:
-        """This module and all below, each once."""
+        """The module itself and all below, each once."""
         for _, module in self.named_modules(remove_duplicate=remove_duplicate):
             yield module
 
     def named_modules(
         self, memo: set[Module] | None = None, prefix: str = "", remove_duplicate: bool = True
     ) -> Iterator[tuple[str, Module]]:
-        """This module and all below, each once, with their dotted names."""
+        """The module itself and all below, each once, with their dotted names."""
         if memo is None:
             memo = set()
         if self in memo:
@@ -426,9 +425,7 @@ class Module(Portable, Hooks, StateDict, metaclass=ModuleType):
         """
         where, kind = _destination(*args, **kwargs)
         if kind is not None and not kind.is_floating_point:
-            raise TypeError(
-                f"nn.Module.to only accepts floating point or complex dtypes, but got desired dtype={kind}"
-            )
+            raise TypeError(f"nn.Module.to only accepts floating point or complex dtypes, but got desired dtype={kind}")
         return self._apply(lambda t: converted(t, kind if t._dtype.is_floating_point else None, where))
 
     def type(self, dst_type: dtype | str) -> Self:

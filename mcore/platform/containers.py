@@ -164,9 +164,7 @@ class ModuleList(_Numbered):
                 runs[-1][1] = k
             else:
                 runs.append([k, k, text])
-        lines = [
-            f"({a}): {text}" if a == b else f"({a}-{b}): {b - a + 1} x {text}" for a, b, text in runs
-        ]
+        lines = [f"({a}): {text}" if a == b else f"({a}-{b}): {b - a + 1} x {text}" for a, b, text in runs]
         body = "\n  ".join(indented(line, 2) for line in lines)
         return f"{self._get_name()}(\n  {body}\n)"
 
@@ -174,7 +172,9 @@ class ModuleList(_Numbered):
 def _pairs(given: Any, title: str, message: str) -> Iterator[tuple[str, Any]]:
     """Names and values out of a mapping or an iterable of pairs, refused in torch's words."""
     if not isinstance(given, Iterable):
-        raise TypeError(f"{message} should be called with an iterable of key/value pairs, but got {type(given).__name__}")
+        raise TypeError(
+            f"{message} should be called with an iterable of key/value pairs, but got {type(given).__name__}"
+        )
     if isinstance(given, Mapping | ModuleDict | ParameterDict):
         yield from given.items()
         return
@@ -384,7 +384,7 @@ class ParameterDict(Module):
 
     def get(self, key: str, default: Any = None) -> Any:
         """The value of `key`, or `default`."""
-        return self[key] if key in self else default
+        return self[key] if key in self._keys else default
 
     def fromkeys(self, keys: Iterable[str], default: Any = None) -> ParameterDict:
         """A new dictionary with one value under every name."""

@@ -135,7 +135,7 @@ class Recorder:
         self.modules: list[Any] = []  # the modules now running, outermost first
         self.spot: tuple = _NOWHERE  # who speaks now: (module, code, lasti); the next nodes are put down to it
         self.root: Any = None  # the outermost module
-        self._lifted: dict[int, tuple[int, Any]] = {}  # id of a caller's tensor -> its value (and the tensor)
+        self._lifted: dict[int, tuple[int, Any, int]] = {}  # id of a caller's tensor -> its value (and the tensor)
         self._interned: dict[tuple, int] = {}  # constants and sizes by content
         self._outer: Recorder | None = None
 

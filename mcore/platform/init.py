@@ -20,7 +20,8 @@ from mcore.platform.tensor import Tensor
 from mcore.platform.words import random as streams
 
 _LINEAR = (
-    "linear", "conv1d", "conv2d", "conv3d", "conv_transpose1d", "conv_transpose2d", "conv_transpose3d", "sigmoid",
+    "linear", "conv1d", "conv2d", "conv3d", "conv_transpose1d", "conv_transpose2d", "conv_transpose3d",
+    "sigmoid",
 )  # fmt: skip
 
 
@@ -112,7 +113,12 @@ def normal_(tensor: Tensor, mean: float = 0.0, std: float = 1.0, generator: Any 
 
 
 def trunc_normal_(
-    tensor: Tensor, mean: float = 0.0, std: float = 1.0, a: float = -2.0, b: float = 2.0, generator: Any = None
+    tensor: Tensor,
+    mean: float = 0.0,
+    std: float = 1.0,
+    a: float = -2.0,
+    b: float = 2.0,
+    generator: Any = None,
 ) -> Tensor:
     """Normal, with what falls outside [a, b] drawn again."""
     if mean < a - 2 * std or mean > b + 2 * std:
@@ -138,7 +144,11 @@ def xavier_normal_(tensor: Tensor, gain: float = 1.0, generator: Any = None) -> 
 
 
 def kaiming_uniform_(
-    tensor: Tensor, a: float = 0, mode: str = "fan_in", nonlinearity: str = "leaky_relu", generator: Any = None
+    tensor: Tensor,
+    a: float = 0,
+    mode: str = "fan_in",
+    nonlinearity: str = "leaky_relu",
+    generator: Any = None,
 ) -> Tensor:
     """Uniform, with the bound of He et al. (2015)."""
     std = _kaiming_std(tensor, a, mode, nonlinearity)
@@ -149,7 +159,11 @@ def kaiming_uniform_(
 
 
 def kaiming_normal_(
-    tensor: Tensor, a: float = 0, mode: str = "fan_in", nonlinearity: str = "leaky_relu", generator: Any = None
+    tensor: Tensor,
+    a: float = 0,
+    mode: str = "fan_in",
+    nonlinearity: str = "leaky_relu",
+    generator: Any = None,
 ) -> Tensor:
     """Normal, with the deviation of He et al. (2015)."""
     std = _kaiming_std(tensor, a, mode, nonlinearity)
@@ -216,9 +230,7 @@ def _kaiming_std(tensor: Tensor, a: float, mode: str, nonlinearity: str) -> floa
     return calculate_gain(nonlinearity, a) / math.sqrt(fan)
 
 
-def _drawn(
-    tensor: Tensor, generator: Any, draw: Callable[[np.random.Generator, tuple, Any], np.ndarray]
-) -> Tensor:
+def _drawn(tensor: Tensor, generator: Any, draw: Callable[[np.random.Generator, tuple, Any], np.ndarray]) -> Tensor:
     """Notes what to draw; the stream is taken now, so that the order of reading doesn't matter."""
     shape, kind = _layout(tensor)
     seed, number = (generator or streams.generator()).next_stream()
@@ -266,6 +278,7 @@ def _truncated(
 
 
 __all__ = [
-    "calculate_gain", "constant_", "dirac_", "eye_", "kaiming_normal_", "kaiming_uniform_", "normal_", "ones_",
-    "orthogonal_", "sparse_", "trunc_normal_", "uniform_", "xavier_normal_", "xavier_uniform_", "zeros_",
+    "calculate_gain", "constant_", "dirac_", "eye_", "kaiming_normal_", "kaiming_uniform_", "normal_",
+    "ones_", "orthogonal_", "sparse_", "trunc_normal_", "uniform_", "xavier_normal_", "xavier_uniform_",
+    "zeros_",
 ]  # fmt: skip

@@ -70,11 +70,23 @@ class _State(Tensor):
 
     def __reduce__(self) -> tuple:
         array = np.asarray(self._data())
-        return _rebuild, (type(self), array, self._dtype, str(self._device), self._is_state, dict(self.__dict__))
+        return _rebuild, (
+            type(self),
+            array,
+            self._dtype,
+            str(self._device),
+            self._is_state,
+            dict(self.__dict__),
+        )
 
 
 def _rebuild(
-    kind: type[_State], array: np.ndarray, dtype: dtype, where: str, is_state: int, attributes: Mapping[str, Any]
+    kind: type[_State],
+    array: np.ndarray,
+    dtype: dtype,
+    where: str,
+    is_state: int,
+    attributes: Mapping[str, Any],
 ) -> _State:
     out = kind.__new__(kind)
     out._set_data(array, dtype, device(where))

@@ -75,7 +75,8 @@ class StateDict:
         """
         if args:
             warnings.warn("Positional args are being deprecated, use kwargs instead.", FutureWarning, stacklevel=2)
-            destination, prefix, keep_vars = (*args, *(destination, prefix, keep_vars)[len(args) :])
+            rest: Any = (destination, prefix, keep_vars)
+            destination, prefix, keep_vars = (*args, *rest[len(args) :])
         if destination is None:
             destination = OrderedDict()
             destination._metadata = OrderedDict()
@@ -114,7 +115,7 @@ class StateDict:
             first = (self,) if with_module else ()
             notes = (missing_keys, unexpected_keys, error_msgs)
             hook(*first, state_dict, prefix, local_metadata, strict, *notes)
-        own = {name: state for name, state in self._parameters.items() if state is not None}
+        own: dict[str, Tensor] = {name: state for name, state in self._parameters.items() if state is not None}
         for name, buffer in self._buffers.items():
             if buffer is not None and name not in self._non_persistent_buffers_set:
                 own[name] = buffer
@@ -145,9 +146,7 @@ class StateDict:
                     out.append(key)
         return out
 
-    def _load_one(
-        self, name: str, key: str, state: Tensor, given: Any, assign: bool, error_msgs: list[str]
-    ) -> None:
+    def _load_one(self, name: str, key: str, state: Tensor, given: Any, assign: bool, error_msgs: list[str]) -> None:
         new = as_tensor(given)
         if new is None:
             error_msgs.append(

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -94,6 +94,21 @@ class Tensor:
         "_version", "_view",
     )  # fmt: skip
 
+    if TYPE_CHECKING:
+        # Words become methods and operators when their files are imported (word.publish).
+        def __getattr__(self, name: str) -> Any: ...
+
+        __add__: Callable[..., Any]
+        __radd__: Callable[..., Any]
+        __sub__: Callable[..., Any]
+        __rsub__: Callable[..., Any]
+        __mul__: Callable[..., Any]
+        __rmul__: Callable[..., Any]
+        __truediv__: Callable[..., Any]
+        __rtruediv__: Callable[..., Any]
+        __getitem__: Callable[..., Any]
+        __setitem__: Callable[..., Any]
+
     def __init__(self, data: Any = None) -> None:
         array = np.zeros(0, np.float32) if data is None else np.asarray(data, np.float32)
         self._set_data(array, dtypes.float32, CPU)
@@ -103,7 +118,8 @@ class Tensor:
         self._shape: tuple = array.shape
         self._dtype, self._device = dtype, where
         self._recorder: Recorder | None = None
-        self._value, self._version, self._view = -1, 0, None
+        self._value, self._version = -1, 0
+        self._view: View | None = None
         self._is_state, self._uid = graph.PLAIN, next(_uids)
 
     @classmethod
@@ -293,7 +309,7 @@ def _rebuild(kind: type, array: np.ndarray, dtype: dtypes.dtype, where: str, is_
 
 # --- what the words are written with
 
-_new = object.__new__
+_new: Any = object.__new__
 
 
 def emit(op: str, inputs: Any, shape: tuple, dtype: dtypes.dtype, **attributes: Any) -> Tensor:

@@ -162,3 +162,14 @@ def test_a_missing_file_is_told():
 
 def test_a_matrix_is_never_adapted():
     assert adapted(mcore.zeros(3, 4), (3, 5), inputs=True) is None
+
+
+def test_a_pth_file_of_torch_is_read_too(tmp_path):
+    torch = pytest.importorskip("torch")
+    conv1 = torch.randn(64, 3, 7, 7)
+    torch.save({"state_dict": {"module.conv1.weight": conv1}, "epoch": 3}, tmp_path / "resnet18.pth")
+
+    with pytest.warns(UserWarning, match="entries are not in"):
+        loaded = resnet18(weights=tmp_path / "resnet18.pth")
+
+    np.testing.assert_array_equal(loaded.conv1.weight.detach().numpy(), conv1.numpy())

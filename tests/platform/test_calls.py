@@ -32,7 +32,7 @@ def small(nn):
     return nn.Sequential(nn.Conv2d(3, 4, 3, padding=1), nn.BatchNorm2d(4), nn.ReLU(inplace=True), nn.MaxPool2d(2))
 
 
-# --- sessions -------------------------------------------------------------------------------------------
+# --- sessions -------------------------------------------------------------------------------------
 
 
 def test_the_same_call_builds_one_session(built):
@@ -135,7 +135,7 @@ def test_two_threads_call_at_once():
     assert all(np.array_equal(got[k], wanted) for k in range(4))
 
 
-# --- what comes in and goes out ----------------------------------------------------------------------------
+# --- what comes in and goes out -------------------------------------------------------------------
 
 
 class Anything(platform.Module):
@@ -147,7 +147,11 @@ def test_arguments_and_results_may_be_nested():
     out = Anything()(ones(2), ones(2), tensor([3.0, 4.0]), scale=2, note="text")
 
     assert [t.tolist() for t in out["sum"]] == [[2.0, 2.0], [4.0, 5.0]]
-    assert (out["scaled"][0].tolist(), out["scaled"][1], out["same"].tolist()) == ([2.0, 2.0], "text", [1.0, 1.0])
+    assert (out["scaled"][0].tolist(), out["scaled"][1], out["same"].tolist()) == (
+        [2.0, 2.0],
+        "text",
+        [1.0, 1.0],
+    )
 
 
 def test_a_weight_may_be_returned_as_it_is():
@@ -194,7 +198,7 @@ def test_the_callers_arrays_and_tensors_are_never_changed():
 def test_what_comes_out_is_read_only():
     out = platform.ReLU()(ones(2))
 
-    with pytest.raises(ValueError, match="read-only"):
+    with pytest.raises(ValueError, match=r"read-only"):
         out.numpy()[0] = 5
 
 
@@ -207,7 +211,7 @@ def test_the_same_tensor_twice_is_one_tensor():
     assert Adding()(x, x) is True
 
 
-# --- values read on the way ----------------------------------------------------------------------------------
+# --- values read on the way -----------------------------------------------------------------------
 
 
 class Branching(platform.Module):
@@ -236,7 +240,7 @@ def test_a_data_dependent_size_is_right_at_each_call():
     assert [(r.tolist(), int(n)) for r, n in results] == [([1.0, 3.0], 2), ([3.0], 1)]
 
 
-# --- state that forward writes ---------------------------------------------------------------------------------
+# --- state that forward writes --------------------------------------------------------------------
 
 
 class Counting(platform.Module):
@@ -282,7 +286,7 @@ def test_a_failing_call_leaves_the_counter_as_it_was(write):
     net = Failing(write)
     before = net.count
 
-    with pytest.raises(KeyError, match="mine"):
+    with pytest.raises(KeyError, match=r"mine"):
         net(ones(1))
 
     assert (net.count is before, net.count.item()) == (True, 0)
@@ -342,7 +346,7 @@ def test_batch_statistics_move_as_torchs_over_three_calls(momentum, built):
 
 
 def test_one_value_a_channel_is_refused_in_training_in_torchs_words():
-    with pytest.raises(ValueError, match="Expected more than 1 value per channel when training") as caught:
+    with pytest.raises(ValueError, match=r"Expected more than 1 value per channel when training") as caught:
         platform.BatchNorm1d(3)(ones(1, 3))
 
     assert "torch.Size([1, 3])" in str(caught.value) or "mcore.Size([1, 3])" in str(caught.value)
@@ -358,7 +362,7 @@ def test_a_shared_weight_is_one_initializer_and_changes_in_both_places():
     assert len(last.versions) == 1
 
 
-# --- randomness -------------------------------------------------------------------------------------------------
+# --- randomness -----------------------------------------------------------------------------------
 
 
 def test_dropout_is_fresh_at_each_call_and_builds_one_session(built):
@@ -384,7 +388,7 @@ def test_noise_in_forward_follows_the_seed():
     assert first[0] != first[1]
 
 
-# --- errors say where -------------------------------------------------------------------------------------------
+# --- errors say where -----------------------------------------------------------------------------
 
 
 class Wrong(platform.Module):
@@ -443,11 +447,11 @@ def test_an_error_of_the_runtime_names_the_line(monkeypatch):
         raise RuntimeError("Non-zero status code returned while running Gemm node. Name:'n4' Status Message: broken")
 
     monkeypatch.setattr(session.Session, "run", broken)
-    with pytest.raises(RuntimeError, match="broken.*test_calls.py"):
+    with pytest.raises(RuntimeError, match=r"broken.*test_calls.py"):
         net(ones(3, 4))
 
 
-# --- exporting leaves no trace ------------------------------------------------------------------------------------
+# --- exporting leaves no trace --------------------------------------------------------------------
 
 
 def test_a_recording_for_export_leaves_state_as_it_was():
@@ -465,6 +469,9 @@ def test_a_recording_for_export_leaves_state_as_it_was():
 def test_reading_a_value_while_exporting_is_an_error_at_the_users_line():
     from mcore.platform.graph import Recorder
 
-    with pytest.raises(RuntimeError, match=r"test_calls.py:\d+"), Recorder(exporting=True) as recorder:
-        x = platform.Tensor._recorded(recorder, recorder.input(np.ones(2, "float32"), platform.float32), platform.float32, (2,))
-        Branching()._speak((x,), {})
+    kind = platform.float32
+    with Recorder(exporting=True) as recorder:
+        value = recorder.input(np.ones(2, "float32"), kind)
+        x = platform.Tensor._recorded(recorder, value, kind, (2,))
+        with pytest.raises(RuntimeError, match=r"test_calls.py:\d+"):
+            Branching()._speak((x,), {})

@@ -131,7 +131,7 @@ def test_refusals_are_torchs(name, args, kwargs):
 
 
 def test_no_elements_are_no_error():
-    with pytest.warns(UserWarning, match="zero-element"):
+    with pytest.warns(UserWarning, match=r"zero-element"):
         platform.init.kaiming_uniform_(platform.empty(0, 3))
 
 
@@ -159,7 +159,7 @@ def test_initialising_a_weight_takes_effect_at_the_next_call():
     assert layer(platform.ones(1, 2)).item() == 6.0
 
 
-# --- what layers draw ------------------------------------------------------------------------------------------
+# --- what layers draw -----------------------------------------------------------------------------
 
 STATEFUL = {case.id: case for case in LAYER_CASES}
 

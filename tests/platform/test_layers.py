@@ -3,6 +3,7 @@
 import copy
 import inspect
 import pickle
+import re
 import warnings
 
 import pytest
@@ -14,6 +15,9 @@ from tests.platform.engines import assert_same, assert_same_state, both, on_plat
 from tests.platform.layer_cases import LAYER_CASES
 
 cases = pytest.mark.parametrize("case", LAYER_CASES, ids=lambda case: case.id)
+runnable = pytest.mark.parametrize(
+    "case", [case for case in LAYER_CASES if not case.unsupported], ids=lambda case: case.id
+)
 
 
 def call(layer, case, arguments, engine):
@@ -21,7 +25,10 @@ def call(layer, case, arguments, engine):
 
 
 def test_every_layer_of_the_vocabulary_has_a_case():
-    assert set(vocabulary.LAYERS) == {case.name for case in LAYER_CASES} | {"TransformerEncoder", "TransformerDecoder"}
+    assert set(vocabulary.LAYERS) == {case.name for case in LAYER_CASES} | {
+        "TransformerEncoder",
+        "TransformerDecoder",
+    }
 
 
 @pytest.mark.parametrize("name", [*vocabulary.LAYERS, *vocabulary.CONTAINERS])
@@ -58,7 +65,7 @@ def test_prints_as_torchs(case):
     assert repr(ours) == repr(theirs)
 
 
-@cases
+@runnable
 def test_evaluates_as_torchs_at_two_sizes(case):
     theirs, ours = both(case)
     theirs.eval(), ours.eval()
@@ -71,7 +78,7 @@ def test_evaluates_as_torchs_at_two_sizes(case):
             assert_same(got, wanted, rtol=case.rtol, atol=case.atol)
 
 
-@cases
+@runnable
 def test_trains_as_torchs_three_times(case):
     if case.random:
         pytest.skip("its outputs in training are drawn")
@@ -84,14 +91,29 @@ def test_trains_as_torchs_three_times(case):
     assert_same_state(ours, theirs, rtol=case.rtol, atol=case.atol)
 
 
-@cases
+@runnable
 @pytest.mark.parametrize("again", [copy.deepcopy, lambda x: pickle.loads(pickle.dumps(x))], ids=["copy", "pickle"])
 def test_a_copy_computes_the_same(case, again):
     _, ours = both(case)
     copied = again(ours.eval())
 
     assert repr(copied) == repr(ours)
-    assert_same(call(copied, case, case.inputs, on_platform), call(ours, case, case.inputs, on_platform), rtol=0, atol=0)
+    assert_same(
+        call(copied, case, case.inputs, on_platform),
+        call(ours, case, case.inputs, on_platform),
+        rtol=0,
+        atol=0,
+    )
+
+
+@pytest.mark.parametrize("case", [c for c in LAYER_CASES if c.unsupported], ids=lambda case: case.id)
+def test_what_onnx_cannot_express_is_refused_by_name(case):
+    _, ours = both(case)
+
+    with pytest.raises(NotImplementedError, match=re.escape(case.unsupported)) as caught:
+        call(ours, case, case.inputs, on_platform)
+
+    assert "MCORE_BACKEND=torch" in str(caught.value)
 
 
 @pytest.mark.parametrize("case", [c for c in LAYER_CASES if c.random], ids=lambda case: case.id)
@@ -107,7 +129,7 @@ def test_draws_anew_at_each_training_call_and_repeats_after_a_seed(case):
         assert_same(second, first, rtol=0, atol=0)
 
 
-# --- refusals, in torch's words ---------------------------------------------------------------------
+# --- refusals, in torch's words -------------------------------------------------------------------
 
 REFUSED = [
     ("Conv2d", (3, 4, 3), {"groups": 2}),
@@ -170,7 +192,7 @@ def test_a_call_with_a_wrong_shape_is_refused_in_torchs_words(name, args, shape)
     assert str(theirs.value).rstrip(".") in str(ours.value)
 
 
-# --- what the cases don't say ------------------------------------------------------------------------
+# --- what the cases don't say ---------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("norm_first", [False, True])
@@ -195,7 +217,11 @@ def test_a_stack_of_decoder_layers_is_torchs():
     x, memory = torch.randn(5, 2, 8), torch.randn(4, 2, 8)
     mask = torch.nn.Transformer.generate_square_subsequent_mask(5)
 
-    got = ours(tensor(x.numpy()), tensor(memory.numpy()), tgt_mask=platform.Transformer.generate_square_subsequent_mask(5))
+    got = ours(
+        tensor(x.numpy()),
+        tensor(memory.numpy()),
+        tgt_mask=platform.Transformer.generate_square_subsequent_mask(5),
+    )
     assert_same(got, theirs(x, memory, tgt_mask=mask), rtol=1e-4, atol=1e-5)
 
 

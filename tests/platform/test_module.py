@@ -2,6 +2,7 @@
 
 import copy
 import inspect
+import operator
 import pickle
 from collections import OrderedDict
 
@@ -73,7 +74,7 @@ def described(nn, top):
     return Whole()
 
 
-# --- listing ------------------------------------------------------------------------------------------
+# --- listing --------------------------------------------------------------------------------------
 
 LISTS = {
     "named_parameters": lambda m: [n for n, _ in m.named_parameters()],
@@ -132,7 +133,7 @@ def test_every_word_of_a_submodule_is_there(namespace, module):
     assert [name for name in getattr(vocabulary, namespace) if name not in found] == []
 
 
-# --- attributes ---------------------------------------------------------------------------------------
+# --- attributes -----------------------------------------------------------------------------------
 
 WRONG = {
     "module too early": lambda w: type("M", (w.nn.Module,), {"__init__": lambda s: setattr(s, "a", w.nn.ReLU())})(),
@@ -173,7 +174,7 @@ WRONG = {
     "integer type": lambda w: w.nn.Linear(1, 1).to(w.top.int64),
     "index": lambda w: w.nn.Sequential(w.nn.ReLU())[1],
     "list index": lambda w: w.nn.ModuleList([w.nn.ReLU()])[-2],
-    "sum": lambda w: w.nn.Sequential() + [w.nn.ReLU()],
+    "sum": lambda w: operator.add(w.nn.Sequential(), [w.nn.ReLU()]),
     "product": lambda w: w.nn.Sequential() * 0,
     "list of nothing": lambda w: w.nn.ModuleList().extend(3),
     "dict of nothing": lambda w: w.nn.ModuleDict().update(3),
@@ -246,11 +247,11 @@ def test_a_module_may_have_abstract_methods():
         @abc.abstractmethod
         def forward(self, x): ...
 
-    with pytest.raises(TypeError, match="abstract"):
+    with pytest.raises(TypeError, match=r"abstract"):
         Abstract()
 
 
-# --- modes and types ------------------------------------------------------------------------------------
+# --- modes and types ------------------------------------------------------------------------------
 
 
 def test_train_and_eval_reach_every_module():
@@ -305,7 +306,7 @@ def test_a_cast_keeps_the_parameter_itself_and_takes_effect_at_the_next_call():
 
 
 def test_an_absent_device_is_refused_by_name():
-    with pytest.raises(RuntimeError, match="device 'cuda:7' is not available"):
+    with pytest.raises(RuntimeError, match=r"device 'cuda:7' is not available"):
         platform.Linear(1, 1).to("cuda:7")
 
 
@@ -326,7 +327,7 @@ def test_freezing_is_a_flag():
     ],
 )
 def test_gradients_are_refused_with_the_way_to_have_them(ask):
-    with pytest.raises(RuntimeError, match="MCORE_BACKEND=torch"):
+    with pytest.raises(RuntimeError, match=r"MCORE_BACKEND=torch"):
         ask(Net())
 
 
@@ -334,7 +335,7 @@ def test_zero_grad_does_nothing():
     assert Net().zero_grad() is None
 
 
-# --- containers -----------------------------------------------------------------------------------------
+# --- containers -----------------------------------------------------------------------------------
 
 RELU = "ReLU()"
 SHAPES = {
@@ -348,7 +349,7 @@ SHAPES = {
     "list of one kind": lambda nn: nn.ModuleList([nn.Sequential(nn.ReLU(), nn.Tanh())] * 3),
     "empty list": lambda nn: nn.ModuleList(),
     "list slice": lambda nn: nn.ModuleList([nn.ReLU(), nn.Tanh()])[::-1],
-    "list sum": lambda nn: nn.ModuleList([nn.ReLU()]) + [nn.Tanh()],
+    "list sum": lambda nn: operator.add(nn.ModuleList([nn.ReLU()]), [nn.Tanh()]),
     "dict": lambda nn: nn.ModuleDict({"a": nn.ReLU(), "b": nn.Linear(1, 1)}),
     "dict of pairs": lambda nn: nn.ModuleDict([("b", nn.ReLU()), ("a", nn.Tanh())]),
     "nested": lambda nn: nn.Sequential(nn.Sequential(nn.ReLU(), nn.ModuleList([nn.Tanh()]))),
@@ -405,7 +406,7 @@ def test_a_dict_of_parameters_is_edited_as_torchs(words):
     assert (list(other), values.get("e", 7), list(reversed(values))) == (["a", "c", "d"], 7, ["c", "a"])
 
 
-# --- copies -----------------------------------------------------------------------------------------------
+# --- copies ---------------------------------------------------------------------------------------
 
 
 def pickled(module):
@@ -425,7 +426,11 @@ def test_a_copy_has_its_own_weights_and_the_same_numbers(again):
 
     assert np.array_equal(net(x).numpy(), wanted)
     assert np.array_equal(copied(x).numpy(), wanted + 5)
-    assert (copied.scale.requires_grad, copied.scale.note, type(copied.scale)) == (False, "mine", platform.Parameter)
+    assert (copied.scale.requires_grad, copied.scale.note, type(copied.scale)) == (
+        False,
+        "mine",
+        platform.Parameter,
+    )
     assert (copied._arguments, list(copied.state_dict())) == ({}, list(net.state_dict()))
 
 
@@ -440,7 +445,7 @@ def test_a_copy_keeps_what_was_shared_shared(again):
     assert copied[0].weight is not body[0].weight
 
 
-# --- what the constructor received --------------------------------------------------------------------------
+# --- what the constructor received ----------------------------------------------------------------
 
 
 def test_arguments_are_kept_by_name_without_defaults():
@@ -450,7 +455,7 @@ def test_arguments_are_kept_by_name_without_defaults():
     )
 
 
-# --- hooks ----------------------------------------------------------------------------------------------------
+# --- hooks ----------------------------------------------------------------------------------------
 
 
 def hooked(words, log):
@@ -494,7 +499,7 @@ def test_an_always_called_hook_runs_after_an_error(words):
     layer.register_forward_hook(lambda *args: log.append("always"), always_call=True)
     layer.register_forward_hook(lambda *args: log.append("never"))
 
-    with pytest.raises(KeyError, match="mine"):
+    with pytest.raises(KeyError, match=r"mine"):
         layer(words.top.ones(1))
 
     assert log == ["always"]
@@ -520,7 +525,7 @@ def test_features_kept_by_a_hook_outlive_the_call(words):
     assert kept["out"].tolist() == [1.0, 1.0, 1.0]
 
 
-# --- tensors that hold state -----------------------------------------------------------------------------------
+# --- tensors that hold state ----------------------------------------------------------------------
 
 
 def test_a_parameter_prints_as_torchs(words):
@@ -530,7 +535,7 @@ def test_a_parameter_prints_as_torchs(words):
 
 
 def test_a_parameter_takes_a_tensor_only():
-    with pytest.raises(TypeError, match="argument 'data' must be Tensor, not list"):
+    with pytest.raises(TypeError, match=r"argument 'data' must be Tensor, not list"):
         platform.Parameter([1.0])
 
 

@@ -1,6 +1,7 @@
-"""Result types and values of mixed operands: every pair of element types, as tensors, 0-d tensors and numbers."""
+"""Result types and values of mixed operands: every pair of types, as tensors, 0-d tensors and numbers."""
 
 import itertools
+import re
 import warnings
 
 import numpy as np
@@ -112,7 +113,8 @@ def test_types_of_where(left):
                 (theirs, torch_tensor(left, (2, 3)), torch_tensor(right, shape, back=True)),
             )
     for number in NUMBERS:
-        assert_alike("where", (ours, platform_tensor(left, (2, 3)), number), (theirs, torch_tensor(left, (2, 3)), number))
+        mine, other = platform_tensor(left, (2, 3)), torch_tensor(left, (2, 3))
+        assert_alike("where", (ours, mine, number), (theirs, other, number))
 
 
 @pytest.mark.parametrize("pair", PAIRS, ids=lambda pair: f"{pair[0].name}-{pair[1].name}")
@@ -178,10 +180,9 @@ def test_shapes_broadcast_as_in_torch(shapes, word):
 def test_shapes_that_do_not_broadcast_are_refused_in_the_words_of_torch(left, right):
     ours = [engine.Tensor._of(np.zeros(s, np.float32)) for s in (left, right)]
     try:
-        torch.zeros(left) + torch.zeros(right)
+        want = (torch.zeros(left) + torch.zeros(right)).shape
     except RuntimeError as error:
-        with pytest.raises(RuntimeError) as caught:
+        with pytest.raises(RuntimeError, match=re.escape(str(error))):
             ours[0] + ours[1]
-        assert str(error) in str(caught.value)
     else:
-        assert (ours[0] + ours[1]).shape == torch.broadcast_shapes(tuple(left), tuple(right))
+        assert (ours[0] + ours[1]).shape == want

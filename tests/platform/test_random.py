@@ -103,7 +103,9 @@ def test_an_exported_graph_refuses_random_words_with_the_line_and_the_remedy(spe
         def forward(self, x):
             return speak(x)
 
-    with pytest.raises(RuntimeError, match=r"random numbers can't stand in an exported graph.*eval\(\).*test_random.py"):
+    with pytest.raises(
+        RuntimeError, match=r"random numbers can't stand in an exported graph.*eval\(\).*test_random.py"
+    ):
         to_onnx(Noisy(), (word("zeros", 4),))
 
 

@@ -59,7 +59,7 @@ def test_nothing_is_changed_where_anything_is_wrong(net):
     wrong = {name: array + 1 for name, array in before.items()}
     wrong["head.0.bias"] = wrong["head.0.bias"][:1]
 
-    with pytest.raises(RuntimeError, match="size mismatch for head.0.bias"):
+    with pytest.raises(RuntimeError, match=r"size mismatch for head.0.bias"):
         net.load_state_dict(wrong)
 
     assert_unchanged(net, before)
@@ -70,7 +70,7 @@ def test_nothing_is_changed_where_assignment_goes_wrong(net):
     wrong = {name: tensor(array + 1) for name, array in before.items()}
     del wrong["head.0.bias"]
 
-    with pytest.raises(RuntimeError, match="Missing key"):
+    with pytest.raises(RuntimeError, match=r"Missing key"):
         net.load_state_dict(wrong, assign=True)
 
     assert net.conv.weight is weight
@@ -82,7 +82,7 @@ def test_a_call_after_a_refused_load_uses_the_old_weights(net):
     wanted = net.eval()[:2](x).numpy()
     wrong = {name: array + 1 for name, array in numbers(net).items()} | {"more": np.zeros(1)}
 
-    with pytest.raises(RuntimeError, match='Unexpected key.s. in state_dict: "more"'):
+    with pytest.raises(RuntimeError, match=r'Unexpected key.s. in state_dict: "more"'):
         net.load_state_dict(wrong)
 
     np.testing.assert_array_equal(net[:2](x).numpy(), wanted)
@@ -101,7 +101,7 @@ def test_without_strictness_names_are_told_and_the_rest_is_loaded(net):
 
 
 def test_shapes_must_fit_without_strictness_too(net):
-    with pytest.raises(RuntimeError, match="size mismatch for conv.bias"):
+    with pytest.raises(RuntimeError, match=r"size mismatch for conv.bias"):
         net.load_state_dict({"conv.bias": np.zeros(3)}, strict=False)
 
 
@@ -111,18 +111,18 @@ def test_success_prints_as_torchs(net):
 
 @pytest.mark.parametrize("wrong", [None, [1], "text"])
 def test_what_is_no_mapping_is_refused(net, wrong):
-    with pytest.raises(TypeError, match="Expected state_dict to be dict-like, got"):
+    with pytest.raises(TypeError, match=r"Expected state_dict to be dict-like, got"):
         net.load_state_dict(wrong)
 
 
 def test_what_is_no_tensor_is_refused(net):
     state = dict(net.state_dict()) | {"conv.bias": "text"}
 
-    with pytest.raises(RuntimeError, match='parameter named "conv.bias", expected torch.Tensor'):
+    with pytest.raises(RuntimeError, match=r'parameter named "conv.bias", expected torch.Tensor'):
         net.load_state_dict(state)
 
 
-# --- what is read ------------------------------------------------------------------------------------------
+# --- what is read ---------------------------------------------------------------------------------
 
 KINDS = {
     "numpy": lambda a: a,
@@ -208,7 +208,7 @@ def test_assignment_takes_the_tensor_with_its_type(net):
     )
 
 
-# --- sharing ---------------------------------------------------------------------------------------------------
+# --- sharing --------------------------------------------------------------------------------------
 
 
 def test_the_state_shares_its_data_with_the_module(net):
@@ -235,7 +235,7 @@ def test_a_tied_weight_stands_twice_in_the_state_and_once_among_the_parameters()
     assert body[0].weight.tolist() == [[1.0, 1.0], [1.0, 1.0]]
 
 
-# --- what classes and hooks add -----------------------------------------------------------------------------------
+# --- what classes and hooks add -------------------------------------------------------------------
 
 
 class Counting(platform.Module):
@@ -257,7 +257,7 @@ def test_extra_state_is_carried_along():
     second.load_state_dict(first.state_dict())
 
     assert (list(first.state_dict()), second.count) == (["_extra_state"], 5)
-    with pytest.raises(RuntimeError, match="Missing key.*_extra_state"):
+    with pytest.raises(RuntimeError, match=r"Missing key.*_extra_state"):
         second.load_state_dict({})
 
 
@@ -288,7 +288,7 @@ def test_hooks_see_and_change_what_torchs_see():
     assert (list(state), log) == (["0.weight", "0.note"], [("before saving", "0.", False), []])
 
 
-# --- random numbers are drawn only when wanted -------------------------------------------------------------------
+# --- random numbers are drawn only when wanted ----------------------------------------------------
 
 
 def test_weights_that_are_overwritten_are_never_drawn(monkeypatch):
@@ -314,5 +314,5 @@ def test_weights_depend_on_the_seed_and_not_on_the_order_of_reading():
 
 
 def test_a_view_of_the_state_is_read_only(net):
-    with pytest.raises(ValueError, match="read-only"):
+    with pytest.raises(ValueError, match=r"read-only"):
         net.conv.weight.numpy()[:] = 0

@@ -1,7 +1,7 @@
 """Arithmetic, comparisons, functions of single elements, element types, questions about tensors."""
+# ruff: noqa: E501 - a row of a table is read as one
 
 import math
-
 
 from tests.words.contract import A, B, Error, I, Row, Sample, T
 

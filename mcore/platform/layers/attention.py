@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 from mcore.platform import functional as F
 from mcore.platform import init
-from mcore.platform.layers.linear import Linear
 from mcore.platform.base import Module
+from mcore.platform.layers.linear import Linear
 from mcore.platform.parameter import empty
 from mcore.platform.tensor import Tensor
 from mcore.platform.words._common import cast
@@ -36,8 +37,6 @@ def canonical_mask(
     if mask._dtype.name != "bool" and not floating:
         raise AssertionError(f"only bool and floating types of {mask_name} are supported")
     if check_other and other is not None and mask._dtype is not other._dtype:
-        import warnings
-
         warnings.warn(
             f"Support for mismatched {mask_name} and {other_name} is deprecated. Use same type for both instead.",
             stacklevel=3,
@@ -142,10 +141,11 @@ class MultiheadAttention(Module):
                 "v_proj_weight": self.v_proj_weight,
             }
         out, weights = F.multi_head_attention_forward(
-            query, key, value, self.embed_dim, self.num_heads, self.in_proj_weight, self.in_proj_bias, self.bias_k,
-            self.bias_v, self.add_zero_attn, self.dropout, self.out_proj.weight, self.out_proj.bias,
-            training=self.training, key_padding_mask=key_padding_mask, need_weights=need_weights,
-            attn_mask=attn_mask, average_attn_weights=average_attn_weights, is_causal=is_causal, **apart,
+            query, key, value, self.embed_dim, self.num_heads, self.in_proj_weight, self.in_proj_bias,
+            self.bias_k, self.bias_v, self.add_zero_attn, self.dropout, self.out_proj.weight,
+            self.out_proj.bias, training=self.training, key_padding_mask=key_padding_mask,
+            need_weights=need_weights, attn_mask=attn_mask, average_attn_weights=average_attn_weights,
+            is_causal=is_causal, **apart,
         )  # fmt: skip
         return (out.transpose(1, 0) if self.batch_first and batched else out), weights
 

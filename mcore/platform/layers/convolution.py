@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import Any, ClassVar
 
 from mcore.platform import functional as F
-from mcore.platform.layers._common import Size, repeated, reset_linear
 from mcore.platform.base import Module
+from mcore.platform.layers._common import Size, repeated, reset_linear
 from mcore.platform.parameter import empty
 from mcore.platform.tensor import Tensor
 
@@ -52,9 +52,7 @@ class _ConvNd(Module):
         else:
             padding = repeated(padding, axes)
         if padding_mode not in PADDING_MODES:
-            raise ValueError(
-                f"padding_mode must be one of {set(PADDING_MODES)}, but got padding_mode='{padding_mode}'"
-            )
+            raise ValueError(f"padding_mode must be one of {set(PADDING_MODES)}, but got padding_mode='{padding_mode}'")
         self.in_channels, self.out_channels = in_channels, out_channels
         self.kernel_size, self.stride, self.padding, self.dilation = kernel_size, stride, padding, dilation
         self.transposed, self.output_padding = transposed, repeated(output_padding, axes)
@@ -115,8 +113,8 @@ class _Conv(_ConvNd):
         dtype: Any = None,
     ) -> None:
         super().__init__(
-            in_channels, out_channels, kernel_size, stride, padding, dilation, False, 0, groups, bias, padding_mode,
-            device, dtype,
+            in_channels, out_channels, kernel_size, stride, padding, dilation, False, 0, groups, bias,
+            padding_mode, device, dtype,
         )  # fmt: skip
 
     def _conv_forward(self, input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
@@ -128,7 +126,7 @@ class _Conv(_ConvNd):
         return word(input, weight, bias, self.stride, (0,) * self._axes, self.dilation, self.groups)
 
     def forward(self, input: Tensor) -> Tensor:
-        own = self._parameters
+        own: Any = self._parameters
         try:
             return self._conv_forward(input, own["weight"], own["bias"])
         except KeyError:  # somebody replaced a parameter by a plain attribute
@@ -202,8 +200,8 @@ class _ConvTranspose(_ConvNd):
         if padding_mode != "zeros":
             raise ValueError(f'Only "zeros" padding mode is supported for {type(self).__name__}')
         super().__init__(
-            in_channels, out_channels, kernel_size, stride, padding, dilation, True, output_padding, groups, bias,
-            padding_mode, device, dtype,
+            in_channels, out_channels, kernel_size, stride, padding, dilation, True, output_padding, groups,
+            bias, padding_mode, device, dtype,
         )  # fmt: skip
 
     def _output_padding(self, input: Tensor, output_size: Sequence[int] | None) -> tuple[int, ...]:
@@ -242,9 +240,7 @@ class _ConvTranspose(_ConvNd):
         if self.padding_mode != "zeros":
             raise ValueError(f"Only `zeros` padding mode is supported for {type(self).__name__}")
         extra = self._output_padding(input, output_size)
-        return self._word()(
-            input, self.weight, self.bias, self.stride, self.padding, extra, self.groups, self.dilation
-        )
+        return self._word()(input, self.weight, self.bias, self.stride, self.padding, extra, self.groups, self.dilation)
 
 
 class ConvTranspose1d(_ConvTranspose):

@@ -6,8 +6,8 @@ from typing import Any
 
 from mcore.platform import functional as F
 from mcore.platform import init
-from mcore.platform.layers._common import inverse_root, reset_linear
 from mcore.platform.base import Module
+from mcore.platform.layers._common import inverse_root, reset_linear
 from mcore.platform.parameter import empty
 from mcore.platform.tensor import Tensor
 

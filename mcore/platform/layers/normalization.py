@@ -189,9 +189,8 @@ class _InstanceNorm(_NormBase):
 
     def _normalized(self, input: Tensor) -> Tensor:
         return F.instance_norm(
-            input, self.running_mean, self.running_var, self.weight, self.bias,
-            self.training or not self.track_running_stats, self.momentum if self.momentum is not None else 0.0,
-            self.eps,
+            input, self.running_mean, self.running_var, self.weight, self.bias, self.training or not
+            self.track_running_stats, self.momentum if self.momentum is not None else 0.0, self.eps,
         )  # fmt: skip
 
     def _load_from_state_dict(
@@ -280,7 +279,7 @@ class LayerNorm(Module):
     ) -> None:
         super().__init__()
         one = isinstance(normalized_shape, int | np.integer)
-        self.normalized_shape = (normalized_shape,) if one else tuple(normalized_shape)  # type: ignore[arg-type]
+        self.normalized_shape: tuple = (normalized_shape,) if one else tuple(normalized_shape)  # type: ignore[arg-type]
         self.eps, self.elementwise_affine = eps, elementwise_affine
         _affine(self, self.normalized_shape, weight=elementwise_affine, bias=bias, device=device, dtype=dtype)
         self.reset_parameters()
@@ -316,7 +315,7 @@ class RMSNorm(Module):
     ) -> None:
         super().__init__()
         one = isinstance(normalized_shape, int | np.integer)
-        self.normalized_shape = (normalized_shape,) if one else tuple(normalized_shape)  # type: ignore[arg-type]
+        self.normalized_shape: tuple = (normalized_shape,) if one else tuple(normalized_shape)  # type: ignore[arg-type]
         self.eps, self.elementwise_affine = eps, elementwise_affine
         shape = self.normalized_shape
         self.register_parameter("weight", empty(shape, device, dtype) if elementwise_affine else None)
@@ -349,6 +348,6 @@ class LocalResponseNorm(Module):
 
 
 __all__ = [
-    "BatchNorm1d", "BatchNorm2d", "BatchNorm3d", "GroupNorm", "InstanceNorm1d", "InstanceNorm2d", "InstanceNorm3d",
-    "LayerNorm", "LocalResponseNorm", "RMSNorm",
+    "BatchNorm1d", "BatchNorm2d", "BatchNorm3d", "GroupNorm", "InstanceNorm1d", "InstanceNorm2d",
+    "InstanceNorm3d", "LayerNorm", "LocalResponseNorm", "RMSNorm",
 ]  # fmt: skip

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import ClassVar
 
 from mcore.platform import functional as F
-from mcore.platform.layers._common import Size, repeated
 from mcore.platform.base import Module
+from mcore.platform.layers._common import Size, repeated
 from mcore.platform.tensor import Tensor
 
 

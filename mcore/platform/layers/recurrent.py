@@ -8,16 +8,21 @@ import warnings
 from typing import Any, ClassVar
 
 from mcore.platform import init
+from mcore.platform.base import Module
 from mcore.platform.errors import unsupported
 from mcore.platform.layers._common import inverse_root
-from mcore.platform.base import Module
 from mcore.platform.parameter import Parameter, empty
 from mcore.platform.tensor import Tensor
 from mcore.platform.word import WORDS
 
 # Gates a mode has: rows of the weights over hidden_size.
 _GATES = {"LSTM": 4, "GRU": 3, "RNN_TANH": 1, "RNN_RELU": 1}
-_WORDS = {"LSTM": "torch.lstm", "GRU": "torch.gru", "RNN_TANH": "torch.rnn_tanh", "RNN_RELU": "torch.rnn_relu"}
+_WORDS = {
+    "LSTM": "torch.lstm",
+    "GRU": "torch.gru",
+    "RNN_TANH": "torch.rnn_tanh",
+    "RNN_RELU": "torch.rnn_relu",
+}
 
 
 class RNNBase(Module):
@@ -38,7 +43,12 @@ class RNNBase(Module):
         dtype: Any = None,
     ) -> None:
         super().__init__()
-        self.mode, self.input_size, self.hidden_size, self.num_layers = mode, input_size, hidden_size, num_layers
+        self.mode, self.input_size, self.hidden_size, self.num_layers = (
+            mode,
+            input_size,
+            hidden_size,
+            num_layers,
+        )
         self.bias, self.batch_first, self.bidirectional = bias, batch_first, bidirectional
         self.proj_size = proj_size
         self._check_settings(dropout)
@@ -145,7 +155,9 @@ class RNNBase(Module):
     def _batched(self, input: Any) -> tuple[Tensor, bool]:
         if not isinstance(input, Tensor):
             raise unsupported(
-                type(self).__name__, f"input of type {type(input).__name__}", "a Tensor; packed sequences are not"
+                type(self).__name__,
+                f"input of type {type(input).__name__}",
+                "a Tensor; packed sequences are not",
             )
         if input.ndim not in (2, 3):
             kind = type(self).__name__
@@ -313,9 +325,7 @@ class _Cell(Module):
 
     def _check(self, value: Tensor, name: str) -> None:
         if value.ndim not in (1, 2):
-            raise ValueError(
-                f"{type(self).__name__}: Expected {name} to be 1D or 2D, got {value.ndim}D instead"
-            )
+            raise ValueError(f"{type(self).__name__}: Expected {name} to be 1D or 2D, got {value.ndim}D instead")
 
     def _zeros(self, input: Tensor) -> Tensor:
         return WORDS["torch.zeros"](input.shape[0], self.hidden_size, dtype=input._dtype, device=input._device)

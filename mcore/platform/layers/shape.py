@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from mcore.platform import functional as F
-from mcore.platform.layers._common import Size
 from mcore.platform.base import Module
+from mcore.platform.layers._common import Size
 from mcore.platform.tensor import Tensor
 
 
@@ -78,9 +78,7 @@ class Unfold(Module):
         return F.unfold(input, self.kernel_size, self.dilation, self.padding, self.stride)
 
     def extra_repr(self) -> str:
-        return (
-            f"kernel_size={self.kernel_size}, dilation={self.dilation}, padding={self.padding}, stride={self.stride}"
-        )
+        return f"kernel_size={self.kernel_size}, dilation={self.dilation}, padding={self.padding}, stride={self.stride}"
 
 
 class PixelShuffle(Module):

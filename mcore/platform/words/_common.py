@@ -31,11 +31,19 @@ def as_tensor(value: Any, kind: dtype) -> Tensor:
         return size_tensor(value, kind)
     if isinstance(value, DimFloat):
         return quotient_tensor(value, kind)
+    r = current()
+    # 0.0 and -0.0 are equal, so they are told apart by their bytes alone.
+    key = ("number", type(value), value, kind) if value else None
+    known = r._interned.get(key) if key else None
+    if known is not None:
+        return Tensor._recorded(r, known, kind, ())
     # Not by asarray(value, dtype): 300 in uint8 wraps around, as in torch.
     array = np.asarray(value).astype(kind.numpy)
-    r = current()
     if r.bake_state or r.exporting:
-        return Tensor._recorded(r, r.constant(array, kind), kind, ())
+        found = r.constant(array, kind)
+        if key:
+            r._interned[key] = found
+        return Tensor._recorded(r, found, kind, ())
     # Alone, a number is fed like an array: the same session serves every number.
     return Tensor._recorded(r, r.input(array, kind), kind, ())
 

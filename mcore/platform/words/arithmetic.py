@@ -228,9 +228,7 @@ def fmod(input: Tensor, other: Any) -> Tensor:
 
 
 def _ones(x: Tensor) -> Tensor:
-    return emit(
-        "Expand", (constant(1, x._dtype), emit("Shape", (x,), (x.ndim,), dtypes.int64)), x.shape, x._dtype
-    )
+    return emit("Expand", (constant(1, x._dtype), emit("Shape", (x,), (x.ndim,), dtypes.int64)), x.shape, x._dtype)
 
 
 def _whole_power(x: Tensor, exponent: int) -> Tensor:
@@ -330,9 +328,7 @@ def lerp(input: Tensor, end: Tensor, weight: Any) -> Tensor:
     kind = input._dtype
     for name, other in (("end", end), ("weight", weight)):
         if isinstance(other, Tensor) and other._dtype is not kind and other.ndim + (name == "end"):
-            raise RuntimeError(
-                f"expected dtype {ctype(kind)} for `{name}` but got dtype {ctype(other._dtype)}"
-            )
+            raise RuntimeError(f"expected dtype {ctype(kind)} for `{name}` but got dtype {ctype(other._dtype)}")
     if kind.category != FLOAT:
         raise no_kernel("lerp", kind)
     span = join("Sub", end, input, kind)
@@ -354,8 +350,8 @@ def lerp(input: Tensor, end: Tensor, weight: Any) -> Tensor:
 def _extreme(op: str, a: Any, b: Any, word_name: str) -> Tensor:
     for index, (name, value) in enumerate((("input", a), ("other", b)), 1):
         if not isinstance(value, Tensor):
-            kind = type(value).__name__
-            raise TypeError(f"{word_name}(): argument '{name}' (position {index}) must be Tensor, not {kind}")
+            given = type(value).__name__
+            raise TypeError(f"{word_name}(): argument '{name}' (position {index}) must be Tensor, not {given}")
     a, b, kind = pair(a, b, word_name)
     return _limited(op, a, b, kind)
 

@@ -121,8 +121,8 @@ def _conversion(name: str, kind: dtype) -> None:
 
 for _name, _kind in (
     ("float", dtypes.float32), ("double", dtypes.float64), ("half", dtypes.float16),
-    ("bfloat16", dtypes.bfloat16), ("int", dtypes.int32), ("long", dtypes.int64), ("short", dtypes.int16), ("char", dtypes.int8),
-    ("byte", dtypes.uint8), ("bool", dtypes.bool_),
+    ("bfloat16", dtypes.bfloat16), ("int", dtypes.int32), ("long", dtypes.int64),
+    ("short", dtypes.int16), ("char", dtypes.int8), ("byte", dtypes.uint8), ("bool", dtypes.bool_),
 ):  # fmt: skip
     _conversion(_name, _kind)
 
@@ -219,9 +219,7 @@ def _set_data(self: Tensor, new: Tensor) -> None:
     self._take(_alias(new))
 
 
-Tensor.data = property(
-    _data, _set_data, doc="The tensor without gradients; assigning replaces what it holds."
-)  # type: ignore[attr-defined]
+_DATA = property(_data, _set_data, doc="The tensor without gradients; assigning replaces what it holds.")
 
 
 # --- gradients
@@ -256,9 +254,8 @@ for _name in ("backward", "retain_grad", "register_hook"):
     _refused(_name)
 
 _ATTRIBUTES: dict[str, Any] = {
-    "requires_grad": property(
-        _no_grad_attribute, _set_requires_grad, doc="False: there are no gradients here."
-    ),
+    "data": _DATA,
+    "requires_grad": property(_no_grad_attribute, _set_requires_grad, doc="False: there are no gradients here."),
     "grad": property(lambda self: None, lambda self, value: None, doc="None: there are no gradients here."),
     "grad_fn": property(lambda self: None, doc="None: there are no gradients here."),
     "real": property(lambda self: self, doc="The tensor: there are no complex numbers here."),
@@ -468,8 +465,7 @@ class finfo:
         self._kind = type or dtypes.get_default_dtype()
         if not self._kind.is_floating_point:
             raise TypeError(
-                "torch.finfo() requires a floating point input type. Use torch.iinfo to handle "
-                f"'{self._kind}'"
+                f"torch.finfo() requires a floating point input type. Use torch.iinfo to handle '{self._kind}'"
             )
         found = ml_dtypes.finfo(self._kind.numpy)
         self.bits, self.dtype = 8 * self._kind.itemsize, self._kind.name
@@ -489,10 +485,8 @@ class iinfo:
 
     def __init__(self, type: dtype) -> None:
         if type.category != dtypes.INTEGER:
-            raise TypeError(
-                f"torch.iinfo() requires an integer input type. Use torch.finfo to handle '{type}'"
-            )
-        found = np.iinfo(type.numpy)
+            raise TypeError(f"torch.iinfo() requires an integer input type. Use torch.finfo to handle '{type}'")
+        found: Any = np.iinfo(type.numpy)  # type: ignore[type-var]
         self.bits, self.dtype = found.bits, type.name
         self.max, self.min = int(found.max), int(found.min)
 

@@ -279,9 +279,13 @@ def _joined(leaves: list, shape: list[int], kind: dtype | None) -> Tensor:
             kind = dtypes.promote_types(kind, own)
     if all(isinstance(v, int) for v in leaves):
         return reshape(cast(ints(leaves), kind), shape)
-    parts = [unsqueeze(as_tensor(v, kind), 0) if not isinstance(v, Tensor) or not v.ndim else flat(cast(v, kind))
-             for v in leaves]  # fmt: skip
+    parts = [_in_one_axis(value, kind) for value in leaves]
     return reshape(concat(parts, 0), (*shape, *leaves[0].shape) if isinstance(leaves[0], Tensor) else shape)
+
+
+def _in_one_axis(value: Any, kind: dtype) -> Tensor:
+    x = as_tensor(value, kind)
+    return flat(x) if x.ndim else unsqueeze(x, 0)
 
 
 @word("torch.tensor", ready=True)

@@ -80,7 +80,7 @@ def cosine_similarity(x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-08) 
         )
         length = emit("Max", (length, as_tensor(eps, kind)), length.shape, kind)
         unit.append(join("Div", x, length, kind))
-    return sum_along(join("Mul", *unit, kind), axis)
+    return sum_along(join("Mul", unit[0], unit[1], kind), axis)
 
 
 def apart(x1: Tensor, x2: Tensor, p: float, eps: float, *, keepdim: bool) -> Tensor:

@@ -215,8 +215,8 @@ def multi_margin_loss(
     if not same_shape(labels.shape, x.shape[:1]):
         raise RuntimeError(
             "multi_margin_loss: target tensor should be 1-D with size equal to the number of input samples "
-            f"(batch size). Expected target size [{int(x.shape[0])}], but got {[int(s) for s in labels.shape]}. "
-            f"Input has shape {[int(s) for s in x.shape]}."
+            f"(batch size). Expected target size [{int(x.shape[0])}], but got "
+            f"{[int(s) for s in labels.shape]}. Input has shape {[int(s) for s in x.shape]}."
         )
     places = unsqueeze(_indices(labels), 1)
     gap = plus(join("Sub", x, take_along(x, places, 1), kind), margin)

@@ -405,8 +405,8 @@ def _triplet(
     ranks = [t.ndim for t in tensors]
     if len(set(ranks)) > 1:
         raise RuntimeError(
-            "The anchor, positive, and negative tensors are expected to have the same number of dimensions, but "
-            f"got: anchor {ranks[0]}D, positive {ranks[1]}D, and negative {ranks[2]}D inputs"
+            "The anchor, positive, and negative tensors are expected to have the same number of dimensions, "
+            f"but got: anchor {ranks[0]}D, positive {ranks[1]}D, and negative {ranks[2]}D inputs"
         )
     if margin <= 0:
         raise ValueError(f"margin must be greater than 0, got {margin}")

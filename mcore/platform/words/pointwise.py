@@ -356,6 +356,6 @@ for _function in (
 ):  # fmt: skip
     inplace(_function, *twins(_function.__name__))
 inplace(trunc, *twins("fix"))
-for _function in (atan2, hypot, copysign, heaviside):
-    inplace(_function, f"Tensor.{_function.__name__}_")
+for _second in (atan2, hypot, copysign, heaviside):
+    inplace(_second, f"Tensor.{_second.__name__}_")
 inplace(atan2, "Tensor.arctan2_")

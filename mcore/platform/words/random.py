@@ -18,7 +18,7 @@ from mcore.platform.dtypes import dtype
 from mcore.platform.graph import active
 from mcore.platform.tensor import CPU, Tensor, constant, device, emit, emit_many
 from mcore.platform.word import inplace, publish, word, write_back
-from mcore.platform.words._common import as_tensor, cast
+from mcore.platform.words._common import as_tensor, broadcast, cast
 from mcore.platform.words._elementwise import FLOAT, floats_only, join, plus, times
 from mcore.platform.words._pieces import reduce, test, unsqueeze
 from mcore.platform.words.creation import options, sizes_of
@@ -280,9 +280,7 @@ def randint_like(
 
 
 @word("torch.normal", ready=True)
-def normal(
-    mean: Any, std: Any = 1.0, size: Any = None, *, generator: Generator | None = None, **given: Any
-) -> Tensor:
+def normal(mean: Any, std: Any = 1.0, size: Any = None, *, generator: Generator | None = None, **given: Any) -> Tensor:
     """Normal numbers of these means and deviations, numbers (with `size`) or tensors."""
     if size is not None:
         kind, where = _float_options(given)
@@ -293,10 +291,9 @@ def normal(
 
 
 def _normal_of(mean: Any, std: Any, source: Generator | None) -> Tensor:
-    one = mean if isinstance(mean, Tensor) else std
-    scale = std * Tensor._of(np.ones((), one._dtype.numpy), one._dtype) if mean is not one else std
-    place = mean + scale * 0 if isinstance(scale, Tensor) else mean
-    return place + scale * draw_normal(place.shape, one._dtype, source=source)
+    tensors = [v for v in (mean, std) if isinstance(v, Tensor)]
+    shape = broadcast(*[t.shape for t in tensors])
+    return draw_normal(shape, tensors[0]._dtype, source=source) * std + mean  # type: ignore[operator]
 
 
 # --- choices
@@ -369,7 +366,7 @@ def _ended(input: Tensor, result: Tensor, inplace: bool) -> Tensor:
 
 @word("F.dropout")
 def dropout(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
-    """In training, each element is 0 with chance `p`, else scaled by `1 / (1 - p)`; in evaluation as it is."""
+    """In training, each element is 0 with chance `p`, else divided by `1 - p`; in evaluation as it is."""
     if not 0.0 <= p <= 1.0:
         _check_chance(p)
     if not training or p == 0:
@@ -431,9 +428,7 @@ def alpha_dropout(input: Tensor, p: float = 0.5, training: bool = False, inplace
 
 
 @word("F.feature_alpha_dropout")
-def feature_alpha_dropout(
-    input: Tensor, p: float = 0.5, training: bool = False, inplace: bool = False
-) -> Tensor:
+def feature_alpha_dropout(input: Tensor, p: float = 0.5, training: bool = False, inplace: bool = False) -> Tensor:
     """Alpha dropout of whole channels."""
     _check_chance(p)
     return _alpha_dropped(input, p, training, inplace, _channels(input) if training and p else ())
@@ -500,9 +495,7 @@ def _normal_(self: Tensor, mean: float = 0, std: float = 1, *, generator: Genera
 
 
 @_filler("uniform_")
-def _uniform_(
-    self: Tensor, a: float = 0, b: float = 1, *, generator: Generator | None = None, **given: Any
-) -> Tensor:
+def _uniform_(self: Tensor, a: float = 0, b: float = 1, *, generator: Generator | None = None, **given: Any) -> Tensor:
     """Uniform numbers in [a, b); torch's own names for the two are `from` and `to`."""
     a, b = given.pop("from", a), given.pop("to", b)
     if a > b:
@@ -543,19 +536,13 @@ def _exponential_(self: Tensor, lambd: float = 1, *, generator: Generator | None
 
 
 @_filler("log_normal_")
-def _log_normal_(
-    self: Tensor, mean: float = 1, std: float = 2, *, generator: Generator | None = None
-) -> Tensor:
+def _log_normal_(self: Tensor, mean: float = 1, std: float = 2, *, generator: Generator | None = None) -> Tensor:
     """Exponentials of normal numbers."""
-    return draw(
-        lambda h, plain: h.lognormal(mean, std, plain), self.shape, self._dtype, generator, _where(self)
-    )
+    return draw(lambda h, plain: h.lognormal(mean, std, plain), self.shape, self._dtype, generator, _where(self))
 
 
 @_filler("cauchy_")
-def _cauchy_(
-    self: Tensor, median: float = 0, sigma: float = 1, *, generator: Generator | None = None
-) -> Tensor:
+def _cauchy_(self: Tensor, median: float = 0, sigma: float = 1, *, generator: Generator | None = None) -> Tensor:
     """Cauchy numbers."""
     return draw(
         lambda h, plain: h.standard_cauchy(plain) * sigma + median,

@@ -82,6 +82,7 @@ def range_(start: Any = 0, end: Any = None, step: Any = 1, **given: Any) -> Tens
 def linspace(start: Any, end: Any, steps: int, **given: Any) -> Tensor:
     """`steps` numbers at equal distances from `start` to `end`, both included."""
     kind, where = options(given)
+    start, end = (v.item() if isinstance(v, Tensor) and v._recorder is None else v for v in (start, end))
     if int(steps) < 0:
         raise RuntimeError("number of steps must be non-negative")
     return _between(start, end, steps, kind, where)
@@ -90,14 +91,7 @@ def linspace(start: Any, end: Any, steps: int, **given: Any) -> Tensor:
 def _between(start: Any, end: Any, steps: int, kind: dtype, where_to: device) -> Tensor:
     """As torch: the first half is counted from the start, the second from the end."""
     if not any(isinstance(v, Dim | DimFloat | Tensor) for v in (start, end, steps)):
-        wide = np.float64 if kind.category == FLOAT else np.float32
-        gap = (end - start) / (steps - 1) if steps > 1 else 0.0
-        gap = np.float32(gap) if kind.category != FLOAT else gap
-        index = np.arange(steps)
-        numbers = np.where(index < steps // 2, start + gap * index, end - gap * (steps - 1 - index))
-        if steps == 1:
-            numbers = np.full(1, start)
-        return known(numbers.astype(wide).astype(kind.numpy), kind, where_to)
+        return known(_numbers_between(start, end, steps, kind), kind, where_to)
     if kind.category != FLOAT:
         return cast(_between(start, end, steps, dtypes.float32, where_to), kind)
     wide = dtypes.float64 if kind is dtypes.float64 else dtypes.float32
@@ -109,6 +103,17 @@ def _between(start: Any, end: Any, steps: int, kind: dtype, where_to: device) ->
     right = join("Sub", last, join("Mul", rest, gap, wide), wide)
     early = test("Less", cast(index, wide), as_tensor(dims.dim_max(steps // 2, 1), wide))
     return cast(where(early, left, right), kind)
+
+
+def _numbers_between(start: Any, end: Any, steps: int, kind: dtype) -> np.ndarray:
+    if steps == 1:
+        return np.full(1, start).astype(kind.numpy)
+    gap: Any = (end - start) / (steps - 1) if steps else 0.0
+    if kind.category != FLOAT:
+        gap = np.float32(gap)
+    index = np.arange(steps)
+    numbers = np.where(index < steps // 2, start + gap * index, end - gap * (steps - 1 - index))
+    return (numbers if kind.category == FLOAT else numbers.astype(np.float32)).astype(kind.numpy)
 
 
 @word("torch.logspace", ready=True)
@@ -249,9 +254,7 @@ def vander(x: Tensor, N: int | None = None, increasing: bool = False) -> Tensor:
         x = cast(x, dtypes.int64)
     exponents = counted(count)
     if not increasing:
-        exponents = emit(
-            "Sub", (as_tensor(count - 1, dtypes.int64), exponents), exponents.shape, dtypes.int64
-        )
+        exponents = emit("Sub", (as_tensor(count - 1, dtypes.int64), exponents), exponents.shape, dtypes.int64)
     wide = x._dtype if x._dtype.category == FLOAT else dtypes.int64
     x = unsqueeze(x, 1)
     return cast(join("Pow", cast(x, wide), cast(exponents, wide), wide), x._dtype)
@@ -260,7 +263,7 @@ def vander(x: Tensor, N: int | None = None, increasing: bool = False) -> Tensor:
 # --- windows
 
 
-def _window(name: str, formula: Callable[[np.ndarray, float], np.ndarray]) -> None:
+def _window(name: str, formula: Callable[..., np.ndarray]) -> None:
     @word(f"torch.{name}", ready=True)
     def make(window_length: int, periodic: bool = True, **given: Any) -> Tensor:
         kind, where_to = options({k: v for k, v in given.items() if k not in ("alpha", "beta")})
@@ -273,13 +276,19 @@ def _window(name: str, formula: Callable[[np.ndarray, float], np.ndarray]) -> No
         extra = {k: given[k] for k in ("alpha", "beta") if k in given}
         return known(formula(turns, **extra).astype(kind.numpy), kind, where_to)
 
-    make.__name__, make.__doc__ = (
-        name,
-        f"The {name.replace('_', ' ')}; periodic ones leave out the last point.",
-    )
+    make.__name__ = name
+    make.__doc__ = f"The {name.replace('_', ' ')}; periodic ones leave out the last point."
 
 
-_window("hann_window", lambda t: 0.5 - 0.5 * np.cos(2 * np.pi * t))
-_window("hamming_window", lambda t, alpha=0.54, beta=0.46: alpha - beta * np.cos(2 * np.pi * t))
-_window("blackman_window", lambda t: 0.42 - 0.5 * np.cos(2 * np.pi * t) + 0.08 * np.cos(4 * np.pi * t))
-_window("bartlett_window", lambda t: 1 - np.abs(2 * t - 1))
+def _wave(turns: np.ndarray) -> np.ndarray:
+    return np.cos(2 * np.pi * turns)
+
+
+def _hamming(turns: np.ndarray, alpha: float = 0.54, beta: float = 0.46) -> np.ndarray:
+    return alpha - beta * _wave(turns)
+
+
+_window("hann_window", lambda turns: 0.5 - 0.5 * _wave(turns))
+_window("hamming_window", _hamming)
+_window("blackman_window", lambda turns: 0.42 - 0.5 * _wave(turns) + 0.08 * _wave(2 * turns))
+_window("bartlett_window", lambda turns: 1 - np.abs(2 * turns - 1))
