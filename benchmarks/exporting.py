@@ -33,7 +33,9 @@ def by_torch(net: Any, x: Any, *, dynamo: bool) -> Any:
     warnings.filterwarnings("ignore")
     if dynamo:
         auto = torch.export.Dim.AUTO
-        return torch.onnx.export(net, (x,), dynamo=True, dynamic_shapes=({0: auto, 2: auto, 3: auto},), verbose=False).model_proto
+        return torch.onnx.export(
+            net, (x,), dynamo=True, dynamic_shapes=({0: auto, 2: auto, 3: auto},), verbose=False
+        ).model_proto
     buffer = io.BytesIO()
     torch.onnx.export(net, (x,), buffer, dynamo=False, input_names=["x"], dynamic_axes={"x": {0: "n", 2: "h", 3: "w"}})
     return onnx.load_from_string(buffer.getvalue())
@@ -51,8 +53,9 @@ def run(*, quick: bool = False) -> list[dict[str, Any]]:
                 "torch dynamo=False": lambda net=net, x=x: by_torch(net, x, dynamo=False),
                 "torch dynamo=True": lambda net=net, x=x: by_torch(net, x, dynamo=True),
             },
-            rounds=1 if quick else 3, warm=0 if quick else 1,
-        )  # fmt: skip
+            rounds=1 if quick else 3,
+            warm=0 if quick else 1,
+        )
         table = rows(f"export {name}", found, against="mcore", goal=GOAL)
         counts = {
             "mcore": len(mcore.to_onnx(net, x, strict=True, fold=True).graph.node),
@@ -88,7 +91,10 @@ def memory() -> dict[str, Any]:
     """How far the peak memory grows while ResNet-50 is exported, in multiples of its weights."""
     found = in_fresh_process(MEMORY, MCORE_BACKEND="torch")
     ratio = found["grown_mb"] / found["weights_mb"]
-    return {"question": "export ResNet-50, memory", "side": "mcore", "mb": round(found["grown_mb"]),
-            "ratio": round(ratio, 2), "goal": "at most 1.5x the weights"}  # fmt: skip
-
-
+    return {
+        "question": "export ResNet-50, memory",
+        "side": "mcore",
+        "mb": round(found["grown_mb"]),
+        "ratio": round(ratio, 2),
+        "goal": "at most 1.5x the weights",
+    }

@@ -12,6 +12,12 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+# What a measured process ends with: its result and its peak memory as one line of JSON.
+ENDING = """
+import json, resource
+result["peak_mb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+print(json.dumps(result))
+"""
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 
 
@@ -34,10 +40,8 @@ def in_fresh_process(code: str, **environment: str) -> dict[str, float]:
     """Runs `code` in a new interpreter; it prints one JSON object, which comes back. Peak memory is added."""
     import json
 
-    ending = "\nimport json, resource; print(json.dumps({**result, 'peak_mb': resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}))"
-    done = subprocess.run(
-        [sys.executable, "-c", code + ending], env={**os.environ, **ONE_THREAD, **environment}, capture_output=True, text=True,
-    )  # fmt: skip
+    variables = {**os.environ, **ONE_THREAD, **environment}
+    done = subprocess.run([sys.executable, "-c", code + ENDING], env=variables, capture_output=True, text=True)
     if done.returncode:
         raise RuntimeError(f"the measured process failed:\n{done.stderr}")
     return json.loads(done.stdout.splitlines()[-1])

@@ -16,9 +16,13 @@ def unet(nn: Any, *, dims: int = 2, widths: tuple[int, ...] = (32, 64, 128, 256)
     def double(inner: int, outer: int) -> Any:
         act = getattr(nn, activation)
         return nn.Sequential(
-            conv(inner, outer, 3, padding=1, bias=False), norm(outer), act(),
-            conv(outer, outer, 3, padding=1, bias=False), norm(outer), act(),
-        )  # fmt: skip
+            conv(inner, outer, 3, padding=1, bias=False),
+            norm(outer),
+            act(),
+            conv(outer, outer, 3, padding=1, bias=False),
+            norm(outer),
+            act(),
+        )
 
     class UNet(nn.Module):
         def __init__(self) -> None:
@@ -83,8 +87,11 @@ def yolo_like(nn: Any) -> Any:
             widths = (64, 128, 256, 512)
             inner = (32, *widths)
             self.stages = nn.ModuleList(
-                [nn.Sequential(conv(inner[k], w, 3, 2), Cross(w, d)) for k, (w, d) in enumerate(zip(widths, (1, 2, 3, 1), strict=True))]
-            )  # fmt: skip
+                [
+                    nn.Sequential(conv(inner[k], w, 3, 2), Cross(w, d))
+                    for k, (w, d) in enumerate(zip(widths, (1, 2, 3, 1), strict=True))
+                ]
+            )
             self.lateral = nn.ModuleList([conv(512, 256, 1), conv(256, 128, 1)])
             self.merge = nn.ModuleList([Cross(512, 1), Cross(256, 1)])
             self.narrow = nn.ModuleList([conv(512, 256, 1), conv(256, 128, 1)])
@@ -106,6 +113,14 @@ def yolo_like(nn: Any) -> Any:
 def small(nn: Any) -> Any:
     """A network of about one millisecond."""
     return nn.Sequential(
-        nn.Conv2d(3, 16, 3, padding=1), nn.ReLU(), nn.Conv2d(16, 16, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2),
-        nn.Conv2d(16, 32, 3, padding=1), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(32, 10),
-    ).eval()  # fmt: skip
+        nn.Conv2d(3, 16, 3, padding=1),
+        nn.ReLU(),
+        nn.Conv2d(16, 16, 3, padding=1),
+        nn.ReLU(),
+        nn.MaxPool2d(2),
+        nn.Conv2d(16, 32, 3, padding=1),
+        nn.ReLU(),
+        nn.AdaptiveAvgPool2d(1),
+        nn.Flatten(),
+        nn.Linear(32, 10),
+    ).eval()

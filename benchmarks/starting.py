@@ -57,11 +57,19 @@ def run(*, quick: bool = False) -> list[dict[str, Any]]:
         file = os.path.join(folder, "r50.safetensors")
         save = f"net = models.create('resnet50', num_classes=1000); mcore.save(net.state_dict(), {file!r})"
         in_fresh_process(BUILT.format(before=WARM, code=save), MCORE_BACKEND="platform")
-        loaded = median_of(BUILT.format(before=WARM, code=LOADED.format(file=file)), rounds, MCORE_BACKEND="platform")["ms"]
+        loaded = median_of(BUILT.format(before=WARM, code=LOADED.format(file=file)), rounds, MCORE_BACKEND="platform")[
+            "ms"
+        ]
         out.append(_row("build ResNet-50 with weights from a file, platform engine", loaded, plain, "below 1"))
     return out
 
 
 def _row(question: str, ours: float, theirs: float, goal: str) -> dict[str, Any]:
-    return {"question": question, "side": "mcore", "ms": round(ours, 1), "against_ms": round(theirs, 1),
-            "ratio": round(ours / theirs, 3), "goal": goal}  # fmt: skip
+    return {
+        "question": question,
+        "side": "mcore",
+        "ms": round(ours, 1),
+        "against_ms": round(theirs, 1),
+        "ratio": round(ours / theirs, 3),
+        "goal": goal,
+    }

@@ -14,9 +14,11 @@ NETWORKS = {
     "ResNet-18": ("models.create('resnet18', num_classes=1000)", "(1, 3, 224, 224)", "-"),
     "ResNet-50": ("models.create('resnet50', num_classes=1000)", "(1, 3, 224, 224)", "0.70"),
     "UNet on ResNet-34": (
-        "models.assemble(backbone='resnet34', head={'type': 'UNetDecoder', 'num_classes': 1})", "(1, 3, 224, 224)", "0.79",
+        "models.assemble(backbone='resnet34', head={'type': 'UNetDecoder', 'num_classes': 1})",
+        "(1, 3, 224, 224)",
+        "0.79",
     ),
-}  # fmt: skip
+}
 CODE = """
 import statistics, time, mcore, models
 mcore.manual_seed(0)
@@ -54,8 +56,23 @@ def run(*, quick: bool = False) -> list[dict[str, Any]]:
         torch = statistics.median(r["ms"] for r in found["torch"])
         platform = statistics.median(r["ms"] for r in found["platform"])
         bare = statistics.median(r["bare"] for r in found["platform"])
-        out.append({"question": f"{name}, platform against torch eager", "side": "platform call", "ms": round(platform, 2),
-                    "ratio": round(platform / torch, 3), "goal": goal})  # fmt: skip
-        out.append({"question": f"{name}, platform against bare session", "side": "platform call", "ms": round(platform, 2),
-                    "ratio": round(platform / bare, 3), "over_ms": round(platform - bare, 3), "goal": "1.03 and 0.3 ms"})  # fmt: skip
+        out.append(
+            {
+                "question": f"{name}, platform against torch eager",
+                "side": "platform call",
+                "ms": round(platform, 2),
+                "ratio": round(platform / torch, 3),
+                "goal": goal,
+            }
+        )
+        out.append(
+            {
+                "question": f"{name}, platform against bare session",
+                "side": "platform call",
+                "ms": round(platform, 2),
+                "ratio": round(platform / bare, 3),
+                "over_ms": round(platform - bare, 3),
+                "goal": "1.03 and 0.3 ms",
+            }
+        )
     return out

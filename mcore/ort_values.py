@@ -18,7 +18,8 @@ _BFLOAT16_CODE = 16
 
 def session_options(threads: int = 0) -> Any:
     """Options that every session here has: quiet, and waiting threads don't spin (they would steal the core that
-    another one needs). `threads`: 0 lets the runtime decide."""
+    another one needs). `threads`: 0 lets the runtime decide.
+    """
     import onnxruntime
 
     options = onnxruntime.SessionOptions()

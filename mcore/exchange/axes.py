@@ -54,7 +54,9 @@ def candidates(arrays: Sequence[np.ndarray], others: Sequence[Arrays]) -> list[l
     return out
 
 
-def axis_names(names: Sequence[str], arrays: Sequence[np.ndarray], axes: Sequence[Sequence[int]]) -> list[dict[int, str]]:
+def axis_names(
+    names: Sequence[str], arrays: Sequence[np.ndarray], axes: Sequence[Sequence[int]]
+) -> list[dict[int, str]]:
     """Names of open axes: the batch is one for all inputs of that size; other axes bear their input's name."""
     out = []
     batch = arrays[0].shape[0] if arrays and arrays[0].ndim else None

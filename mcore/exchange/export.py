@@ -55,7 +55,8 @@ def to_onnx(
     Args:
         net: a module of either engine; on the torch engine also one that nobody here wrote.
         inputs: a tensor, or a tuple of tensors, as `net` takes them.
-        input_names, output_names: names in the file; by default forward's parameters and the result's keys.
+        input_names: names of the inputs in the file; by default those of forward's parameters.
+        output_names: names of the outputs; by default the keys or numbers of forward's result.
         dynamic: "auto" opens the batch and the spatial axes where the network allows; a mapping of input name or
             number to axes (a list, or axis -> name) opens exactly those; None or {} opens none.
         strict: never fall back to torch's own exporter.
@@ -236,7 +237,7 @@ def _asked_axes(dynamic: Any, names: list[str], arrays: Arrays) -> list[dict[int
             if isinstance(axes, dict):
                 labels[index][axis % rank] = axes[axis]
     defaults = axis_names(names, arrays, tried)
-    return [{axis: own.get(axis, default[axis]) for axis in default} for own, default in zip(labels, defaults, strict=True)]
+    return [{**default, **own} for own, default in zip(labels, defaults, strict=True)]
 
 
 __all__ = ["Exported", "export", "to_onnx", "toplatform"]

@@ -39,11 +39,16 @@ def torch_export(
 
 
 def _written(
-    net: torch.nn.Module, tensors: tuple, names: list[str], output_names: Any, axes: dict[str, dict[int, str]], opset: int
+    net: torch.nn.Module,
+    tensors: tuple,
+    names: list[str],
+    output_names: Any,
+    axes: dict[str, dict[int, str]],
+    opset: int,
 ) -> onnx.ModelProto:
     """By torch.export where its exporter is installed, else by tracing."""
     if importlib.util.find_spec("onnxscript") is not None:
-        shapes = tuple({axis: torch.export.Dim.AUTO for axis in axes[name]} for name in names)
+        shapes = tuple(dict.fromkeys(axes[name], torch.export.Dim.AUTO) for name in names)
         program = torch.onnx.export(
             net, tensors, dynamo=True, input_names=names, output_names=output_names, dynamic_shapes=shapes,
             opset_version=opset, verbose=False,

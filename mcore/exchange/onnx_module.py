@@ -16,9 +16,8 @@ from typing import Any
 import numpy as np
 import onnx
 
-from mcore.exchange import safety
+from mcore.exchange import onnx_inline, safety
 from mcore.exchange.safety import Loaded
-from mcore.exchange import onnx_inline
 from mcore.ort_values import array_of, ort_value
 from mcore.platform import dtypes, proto, session
 from mcore.platform.graph import active

@@ -9,6 +9,7 @@ import numpy as np
 
 from mcore.ort_values import BFLOAT16, array_of, ort_value, session_options
 
+
 class Runner:
     """A model, ready to run on arrays. Raises ModelFileError-free runtime errors as they are."""
 

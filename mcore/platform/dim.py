@@ -169,6 +169,11 @@ def is_symbolic(values: Iterable[object]) -> bool:
     return any(type(v) is Dim for v in values)
 
 
+def _plain(value: Any) -> Any:
+    """A size as a plain number; anything else as it is."""
+    return int(value) if type(value) is Dim else value
+
+
 class Dim(int):
     """A size that is symbolic: an int in every use, whose arithmetic keeps the expression."""
 
@@ -263,24 +268,24 @@ class Dim(int):
     def __eq__(self, other: object) -> bool:
         if type(other) is Dim and other.expr == self.expr:
             return True
-        return self._compare(other, "==", int(self) == (int(other) if type(other) is Dim else other))
+        return self._compare(other, "==", int(self) == _plain(other))
 
     def __ne__(self, other: object) -> bool:
         if type(other) is Dim and other.expr == self.expr:
             return False
-        return self._compare(other, "!=", int(self) != (int(other) if type(other) is Dim else other))
+        return self._compare(other, "!=", int(self) != _plain(other))
 
     def __lt__(self, other: Any) -> bool:
-        return self._compare(other, "<", int.__lt__(self, int(other)) if isinstance(other, int) else int(self) < other)
+        return self._compare(other, "<", int(self) < _plain(other))
 
     def __le__(self, other: Any) -> bool:
-        return self._compare(other, "<=", int.__le__(self, int(other)) if isinstance(other, int) else int(self) <= other)
+        return self._compare(other, "<=", int(self) <= _plain(other))
 
     def __gt__(self, other: Any) -> bool:
-        return self._compare(other, ">", int.__gt__(self, int(other)) if isinstance(other, int) else int(self) > other)
+        return self._compare(other, ">", int(self) > _plain(other))
 
     def __ge__(self, other: Any) -> bool:
-        return self._compare(other, ">=", int.__ge__(self, int(other)) if isinstance(other, int) else int(self) >= other)
+        return self._compare(other, ">=", int(self) >= _plain(other))
 
     def __bool__(self) -> bool:
         return self._compare(0, "!=", int.__bool__(self))

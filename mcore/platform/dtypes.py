@@ -10,7 +10,7 @@ import ml_dtypes
 import numpy as np
 
 
-class dtype:  # noqa: N801 - torch's own name
+class dtype:
     """An element type, as `torch.dtype`: `is_floating_point`, `is_signed`, `itemsize`, and a numpy twin."""
 
     __slots__ = ("category", "itemsize", "name", "numpy", "onnx", "rank")

@@ -40,7 +40,7 @@ class Size(tuple):
         return f"mcore.Size({[int(s) for s in self]})"
 
 
-class device:  # noqa: N801 - torch's own name
+class device:
     """A device by name: `device("cpu")`, `device("cuda:0")`, `device("cuda", 0)`."""
 
     __slots__ = ("index", "type")

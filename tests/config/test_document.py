@@ -34,9 +34,7 @@ def test_another_type_takes_nothing_from_the_one_before(tmp_path):
 def test_files_that_extend_each_other_are_refused(tmp_path):
     path = write(tmp_path, top="extends: base.yaml\n", base="extends: top.yaml\n")
 
-    with pytest.raises(
-        ConfigError, match=r"files extend each other: .*top.yaml -> .*base.yaml -> .*top.yaml"
-    ):
+    with pytest.raises(ConfigError, match=r"files extend each other: .*top.yaml -> .*base.yaml -> .*top.yaml"):
         read(path)
 
 
@@ -48,9 +46,7 @@ def test_a_missing_file_is_named_with_the_place_that_extends_it(tmp_path):
 
 
 def test_references_keep_the_type_and_join_into_text():
-    config = read(
-        {"vars": {"n": 3, "all": ["${vars.n}"]}, "a": "${vars.n}", "b": "x${vars.n}", "c": "${vars.all}"}
-    )
+    config = read({"vars": {"n": 3, "all": ["${vars.n}"]}, "a": "${vars.n}", "b": "x${vars.n}", "c": "${vars.all}"})
 
     assert (config.data["a"], config.data["b"], config.data["c"]) == (3, "x3", [3])
 
@@ -62,15 +58,11 @@ def test_a_doubled_dollar_is_no_reference():
 def test_a_reference_to_nothing_says_what_is_near(tmp_path):
     path = write(tmp_path, top='vars: {classes: 3}\nmodel: {n: "${vars.clases}"}\n')
 
-    with pytest.raises(
-        ConfigError, match=r"top.yaml:2:9: model.n: .*vars.clases.*did you mean 'vars.classes'"
-    ):
+    with pytest.raises(ConfigError, match=r"top.yaml:2:9: model.n: .*vars.clases.*did you mean 'vars.classes'"):
         read(path)
 
 
-@pytest.mark.parametrize(
-    "data", [{"a": "${b}", "b": "${a}"}, {"a": "${a}"}, {"a": {"b": "${a}"}}, {"a": ["${a[0]}"]}]
-)
+@pytest.mark.parametrize("data", [{"a": "${b}", "b": "${a}"}, {"a": "${a}"}, {"a": {"b": "${a}"}}, {"a": ["${a[0]}"]}])
 def test_references_in_a_loop_are_refused(data):
     with pytest.raises(ConfigError, match="leads back to itself"):
         read(data)

@@ -180,9 +180,7 @@ CATALOG = [
         in_channels=[8, 16, 32],
         in_strides=[4, 8, 16],
     ),
-    _row(
-        "block", "ConvNormAct", BLOCK, ODD_BLOCK, in_channels=8, out_channels=4, stride=2, activation="silu"
-    ),
+    _row("block", "ConvNormAct", BLOCK, ODD_BLOCK, in_channels=8, out_channels=4, stride=2, activation="silu"),
     _row("block", "BasicBlock", BLOCK, ODD_BLOCK, in_channels=8, width=8, stride=2),
     _row(
         "block",

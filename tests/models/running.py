@@ -22,9 +22,7 @@ def filled(entry):
     """The component of a row in eval mode, each entry of its state by a rule of its key and shape."""
     net = build(entry)
     state = net.state_dict()
-    net.load_state_dict(
-        {k: mcore.from_numpy(fill(k, tuple(map(int, v.shape)), 1.0)) for k, v in state.items()}
-    )
+    net.load_state_dict({k: mcore.from_numpy(fill(k, tuple(map(int, v.shape)), 1.0)) for k, v in state.items()})
     return net.eval()
 
 

@@ -41,9 +41,7 @@ def shapes(value):
 def test_objects_names_and_mappings_give_the_same_network():
     ways = [
         models.assemble(resnet18(), FPN(16), Segmentation(4)),
-        models.assemble(
-            "resnet18", {"type": "FPN", "channels": 16}, {"type": "Segmentation", "num_classes": 4}
-        ),
+        models.assemble("resnet18", {"type": "FPN", "channels": 16}, {"type": "Segmentation", "num_classes": 4}),
         models.assemble(resnet18(), FPN(16, in_channels=[64, 128, 256, 512]), Segmentation(num_classes=4)),
     ]
 
@@ -67,9 +65,7 @@ def test_overrides_change_what_is_built(experiment):
 
 
 def test_an_atomic_network_is_a_configuration_too():
-    net = models.from_config(
-        {"model": {"type": "UNet", "in_channels": 1, "num_classes": 2, "channels": [2, 4]}}
-    )
+    net = models.from_config({"model": {"type": "UNet", "in_channels": 1, "num_classes": 2, "channels": [2, 4]}})
 
     assert net.config()["model"] == {"type": "UNet", "in_channels": 1, "num_classes": 2, "channels": [2, 4]}
 
@@ -106,9 +102,7 @@ def test_an_unbuilt_part_is_copied_and_a_whole_one_is_used():
 
 
 @pytest.mark.parametrize("dims", [1, 2, 3])
-@pytest.mark.parametrize(
-    "head", [Segmentation(3), UNetDecoder(3), Classification(3)], ids=lambda head: repr(head)
-)
+@pytest.mark.parametrize("head", [Segmentation(3), UNetDecoder(3), Classification(3)], ids=lambda head: repr(head))
 def test_dimensions_come_from_the_backbone(dims, head):
     net = models.assemble(resnet18(1, dims=dims), FPN(8), head).eval()
 
@@ -145,9 +139,7 @@ def test_a_graph_of_parts_joins_two_backbones_finest_map_first():
 
 
 def test_a_part_may_stand_before_what_feeds_it():
-    graph = {
-        "parts": {"head": {"type": "Classification", "num_classes": 2, "from": "net"}, "net": "resnet18"}
-    }
+    graph = {"parts": {"head": {"type": "Classification", "num_classes": 2, "from": "net"}, "net": "resnet18"}}
 
     assert tuple(models.from_config({"model": graph}).eval()(mcore.zeros(1, 3, 32, 32)).shape) == (1, 2)
 
@@ -160,9 +152,7 @@ def test_parts_in_a_loop_are_refused():
         "d": {"type": "FPN", "from": "c"},
     }
 
-    with pytest.raises(
-        ConfigError, match=r"parts feed each other in a loop: a -> c -> b -> a|b -> a -> c -> b"
-    ):
+    with pytest.raises(ConfigError, match=r"parts feed each other in a loop: a -> c -> b -> a|b -> a -> c -> b"):
         models.from_config({"model": {"parts": graph}})
 
 
@@ -214,9 +204,7 @@ def test_a_mistake_in_the_wiring_is_refused_before_anything_is_built(model, mess
         ),
         (lambda: models.assemble(FPN(8)), "is fed by the input, so it needs in_channels"),
         (
-            lambda: models.assemble(
-                resnet18(), head={"type": "Segmentation", "num_classes": 2, "from": "backbone[4]"}
-            ),
+            lambda: models.assemble(resnet18(), head={"type": "Segmentation", "num_classes": 2, "from": "backbone[4]"}),
             r"backbone\[4\] is none of the 4 maps",
         ),
         (
@@ -285,9 +273,7 @@ def test_an_assembled_network_travels_to_the_platform_and_back(tmp_path):
     net = models.assemble(resnet18(1, out_indices=[0, 1]), FPN(8), Segmentation(2)).eval()
     x = mcore.randn(1, 1, 40, 33)
 
-    artifact = net.toplatform(
-        tmp_path / "net", sizes=[(1, 1, 32, 48), (2, 1, 33, 47), (1, 1, 65, 40)], strict=True
-    )
+    artifact = net.toplatform(tmp_path / "net", sizes=[(1, 1, 32, 48), (2, 1, 33, 47), (1, 1, 65, 40)], strict=True)
     again = Assembly.fromplatform(tmp_path / "net").eval()
 
     assert artifact.report.largest < 1e-5

@@ -170,6 +170,4 @@ def _compare(entry, got):
     """
     assert f"{entry.id}.error" not in got, str(got.get(f"{entry.id}.error"))
     for name, expected in outputs(entry).items():
-        np.testing.assert_allclose(
-            got[name], expected, rtol=0, atol=DEEP * np.abs(expected).max(), err_msg=name
-        )
+        np.testing.assert_allclose(got[name], expected, rtol=0, atol=DEEP * np.abs(expected).max(), err_msg=name)

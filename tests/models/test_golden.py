@@ -95,9 +95,7 @@ def test_a_unet_decoder_on_resnet_gives_the_scores_of_segmentation_models(dtype)
     stored = golden.read("smp_Unet_resnet18")
     net = models.assemble(resnet18(out_indices=range(5)), head=UNetDecoder(3))
 
-    got = run(
-        load(net, golden.weights(stored), dtype, "segmentation_models_unet"), golden.inputs(stored), dtype
-    )
+    got = run(load(net, golden.weights(stored), dtype, "segmentation_models_unet"), golden.inputs(stored), dtype)
 
     golden.assert_equal(got, stored["outputs"]["out"], dtype)
 

@@ -109,9 +109,7 @@ def test_take_and_rename_pick_a_part_of_a_file(tmp_path):
 def test_weights_are_read_from_a_configuration(published):
     spec = {"type": "resnet18", "in_channels": 1, "weights": {"file": str(published[0])}}
 
-    net = models.from_config(
-        {"model": {"backbone": spec, "head": {"type": "Classification", "num_classes": 2}}}
-    )
+    net = models.from_config({"model": {"backbone": spec, "head": {"type": "Classification", "num_classes": 2}}})
 
     assert len(net.backbone.weights_report.matched) == 119
     assert net.config()["model"]["backbone"] == {"type": "resnet18", "in_channels": 1}
@@ -120,9 +118,7 @@ def test_weights_are_read_from_a_configuration(published):
 def test_nothing_that_matches_is_an_error_that_shows_both_names(tmp_path):
     path = file_of({"encoder.conv.weight": mcore.zeros(2)}, tmp_path / "other.safetensors")
 
-    with pytest.raises(
-        ValueError, match=r"nothing in .*other.safetensors matches: it has encoder.conv.weight"
-    ):
+    with pytest.raises(ValueError, match=r"nothing in .*other.safetensors matches: it has encoder.conv.weight"):
         resnet18(weights=path)
 
 

@@ -515,7 +515,7 @@ class Reads(engine.Module):
         return x[index]
 
 
-@settings(max_examples=3000, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(data=st.data(), shape=SHAPES)
 def test_any_index_reads_what_torch_reads(data, shape):
     index = data.draw(indices(shape))
@@ -530,7 +530,7 @@ def test_any_index_reads_what_torch_reads(data, shape):
     assert_same(Reads()(engine.tensor(ramp(*shape)), with_tensors(engine, index)), want)
 
 
-@settings(max_examples=3000, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(data=st.data(), shape=SHAPES)
 def test_any_index_writes_what_torch_writes(data, shape):
     index = data.draw(indices(shape))

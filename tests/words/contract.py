@@ -42,26 +42,26 @@ class Array:
     def platform(self) -> Any:
         import mcore.platform as engine
 
-        kind = engine.NAMES[self.dtype] if hasattr(engine, "NAMES") else getattr(engine, self.dtype)
+        kind = getattr(engine, self.dtype)
         return engine.Tensor._of(self.make().astype(kind.numpy), kind)
 
 
-def A(*shape: int, dtype: str = "float32", low: float | None = None, high: float | None = None, seed: int = 0) -> Array:  # noqa: N802 - reads as an array in tables
+def A(*shape: int, dtype: str = "float32", low: float | None = None, high: float | None = None, seed: int = 0) -> Array:
     """Floats: normal, or uniform in [low, high)."""
     return Array(shape, dtype, low, high, seed)
 
 
-def I(*shape: int, low: int = 0, high: int = 10, dtype: str = "int64", seed: int = 0) -> Array:  # noqa: E743, N802
+def I(*shape: int, low: int = 0, high: int = 10, dtype: str = "int64", seed: int = 0) -> Array:  # noqa: E743
     """Integers in [low, high)."""
     return Array(shape, dtype, low, high, seed)
 
 
-def B(*shape: int, seed: int = 0) -> Array:  # noqa: N802
+def B(*shape: int, seed: int = 0) -> Array:
     """Booleans."""
     return Array(shape, "bool", seed=seed)
 
 
-def T(content: Any, dtype: str = "float32") -> Array:  # noqa: N802
+def T(content: Any, dtype: str = "float32") -> Array:
     """Exactly this content."""
     array = np.asarray(content)
     return Array(array.shape, dtype, content=content)
@@ -141,7 +141,7 @@ def torch_args(value: Any) -> Any:
 def platform_args(value: Any) -> Any:
     import mcore.platform as engine
 
-    return swap(value, Array.platform, lambda name: engine.NAMES[name] if hasattr(engine, "NAMES") else getattr(engine, name))
+    return swap(value, Array.platform, lambda name: getattr(engine, name))
 
 
 def leaves(value: Any) -> Iterator[Any]:

@@ -1,5 +1,5 @@
 """Activations, softmax, dropout."""
-# ruff: noqa: E501 - a row of a table is read as one
+
 
 import math
 

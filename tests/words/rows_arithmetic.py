@@ -1,5 +1,5 @@
 """Arithmetic, comparisons, functions of single elements, element types, questions about tensors."""
-# ruff: noqa: E501 - a row of a table is read as one
+
 
 import math
 

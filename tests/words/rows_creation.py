@@ -1,5 +1,5 @@
 """Creation and random words."""
-# ruff: noqa: E501 - a row of a table is read as one
+
 
 import numpy as np
 

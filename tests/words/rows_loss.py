@@ -1,5 +1,5 @@
 """Losses, distances, labels as rows."""
-# ruff: noqa: E501 - a row of a table is read as one
+
 
 import torch
 

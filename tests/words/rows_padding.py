@@ -2,6 +2,7 @@
 
 from tests.words.contract import A, B, Error, I, Row, Sample
 
+
 def unrun(sample: Sample) -> Sample:
     """A sample whose file cannot be run: the runtime takes no bfloat16 arrays."""
     return sample.without("export", "no bfloat16 arrays").without("recording", "no bfloat16 arrays")

@@ -13,7 +13,16 @@ import torch
 
 import tests.words as package
 from tests.words.contract import (
-    Row, Sample, Array, assert_equal, leaves, platform_args, platform_function, swap, torch_args, torch_function,
+    Array,
+    Row,
+    Sample,
+    assert_equal,
+    leaves,
+    platform_args,
+    platform_function,
+    swap,
+    torch_args,
+    torch_function,
 )  # fmt: skip
 
 ROWS: list[Row] = [
@@ -155,7 +164,7 @@ def test_an_exported_word_gives_what_torch_gives_at_both_sizes(case):
     if row.random or not descriptions or not gives_tensors(row, sample):
         pytest.skip("nothing of it can stand in a file: random, without tensor arguments, or without tensor results")
     function = platform_function(row.names[0])
-    kinds = lambda name: engine.NAMES[name] if hasattr(engine, "NAMES") else getattr(engine, name)  # noqa: E731
+    kinds = lambda name: getattr(engine, name)  # noqa: E731
 
     class Speaks(engine.Module):
         def forward(self, *inputs):

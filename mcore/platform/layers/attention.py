@@ -94,10 +94,8 @@ class MultiheadAttention(Module):
             self.register_parameter("in_proj_weight", None)
         self.register_parameter("in_proj_bias", empty(3 * embed_dim, device, dtype) if bias else None)
         self.out_proj = NonDynamicallyQuantizableLinear(embed_dim, embed_dim, bias, device, dtype)
-        if add_bias_kv:
-            self.bias_k, self.bias_v = (empty((1, 1, embed_dim), device, dtype) for _ in range(2))
-        else:
-            self.bias_k = self.bias_v = None
+        for name in ("bias_k", "bias_v"):
+            setattr(self, name, empty((1, 1, embed_dim), device, dtype) if add_bias_kv else None)
         self.add_zero_attn = add_zero_attn
         self._reset_parameters()
 

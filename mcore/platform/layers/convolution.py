@@ -217,11 +217,10 @@ class _ConvTranspose(_ConvNd):
                 f"ConvTranspose{axes}D: for {rank}D input, output_size must have {axes} or {leading + axes} "
                 f"elements (got {len(output_size)})"
             )
+        settings: tuple = (self.stride, self.padding, self.dilation, self.kernel_size)
         least = [
             (size - 1) * s - 2 * p + d * (k - 1) + 1
-            for size, s, p, d, k in zip(
-                input.shape[leading:], self.stride, self.padding, self.dilation, self.kernel_size, strict=True
-            )
+            for size, s, p, d, k in zip(input.shape[leading:], *settings, strict=True)
         ]
         for size, low, s in zip(output_size, least, self.stride, strict=True):
             if not int(low) <= int(size) <= int(low) + s - 1:

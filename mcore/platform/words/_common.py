@@ -16,11 +16,12 @@ from mcore.platform.graph import active, current
 from mcore.platform.tensor import Tensor, constant, emit, quotient_tensor, size_tensor
 
 Number = bool | int | float
+_NUMBERS = (int, float, np.number, np.bool_)  # bool is an int
 
 
 def is_number(value: object) -> bool:
     """A bare Python or numpy number (torch's "wrapped number")."""
-    return isinstance(value, bool | int | float | np.number | np.bool_) and not isinstance(value, Tensor)
+    return isinstance(value, _NUMBERS)
 
 
 def as_tensor(value: Any, kind: dtype) -> Tensor:
@@ -65,9 +66,9 @@ def result_type(*values: Any) -> dtype:
 def promote(*values: Any) -> tuple[list[Tensor], dtype]:
     """Tensors and numbers brought to their common type."""
     first = values[0]
-    if len(values) == 2 and isinstance(first, Tensor) and isinstance(values[1], Tensor):
-        if first._dtype is values[1]._dtype:  # by far the most frequent case
-            return list(values), first._dtype
+    both = len(values) == 2 and isinstance(first, Tensor) and isinstance(values[1], Tensor)
+    if both and first._dtype is values[1]._dtype:  # by far the most frequent case
+        return list(values), first._dtype
     kind = result_type(*values)
     return [as_tensor(v, kind) for v in values], kind
 

@@ -58,6 +58,8 @@ def pair(a: Any, b: Any, word: str) -> tuple[Tensor, Tensor, dtype]:
     if isinstance(a, Tensor):
         if isinstance(b, Tensor) and a._dtype is b._dtype:  # by far the most frequent case
             return a, b, a._dtype
+        if type(b) in (float, int) and (a._dtype.category == FLOAT or (type(b) is int and a._dtype.category)):
+            return a, as_tensor(b, a._dtype), a._dtype  # such a number never decides
         b = operand(b, word)
     else:
         a = operand(a, word, "input", 1)

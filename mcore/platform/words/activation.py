@@ -105,7 +105,7 @@ def prelu(input: Tensor, weight: Tensor) -> Tensor:
         ):
             # The slope stands in the node: another weight, another recording. 16 times as fast as PRelu.
             return _leaky(input, float(weight._data().reshape(())))
-        weight = reshape(weight, ())
+        weight = weight if input.ndim else reshape(weight, ())
     else:
         channels = int(input.shape[1]) if input.ndim > 1 else 1
         if input.ndim == 0:

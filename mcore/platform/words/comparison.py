@@ -386,13 +386,13 @@ def masked_fill(input: Tensor, mask: Tensor, value: Any) -> Tensor:
 
 
 inplace(masked_fill, "Tensor.masked_fill_")
-for _function in (eq, ne, lt, le, gt, ge, logical_and, logical_or, logical_xor, logical_not, bitwise_not):
-    inplace(_function, f"Tensor.{_function.__name__}_")
-for _function, _name in (
+for _word in (eq, ne, lt, le, gt, ge, logical_and, logical_or, logical_xor, logical_not, bitwise_not):
+    inplace(_word, f"Tensor.{_word.__name__}_")
+for _word, _name in (
     (ne, "not_equal"),
     (lt, "less"),
     (le, "less_equal"),
     (gt, "greater"),
     (ge, "greater_equal"),
 ):
-    inplace(_function, f"Tensor.{_name}_")
+    inplace(_word, f"Tensor.{_name}_")
