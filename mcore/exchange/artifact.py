@@ -150,7 +150,7 @@ def verify(
 
 def _hints(report: Report) -> str:
     held = [*report.fixed, *report.guards]
-    return f" The recording holds where: {'; '.join(held)}." if held else ""
+    return f" The recording holds where: {'; '.join(text.rstrip('.') for text in held)}." if held else ""
 
 
 def _export(module: Any, engine: ModuleType, samples: Sequence[Sample], options: Mapping[str, Any]) -> Any:

@@ -17,6 +17,8 @@ from mcore.platform.graph import INPUT, Place
 
 Arrays = list[np.ndarray]
 Record = Callable[[Arrays, list[dict[int, str]]], Recorded]
+# Input and axis -> the input and axis whose size it always has.
+Ties = dict[tuple[int, int], tuple[int, int]]
 
 # How a candidate axis is varied, tried in order until two sizes agree: by an odd amount (another parity, and it
 # crosses every stride), by an even one, then in proportion, for networks that need multiples of their stride.
@@ -55,9 +57,15 @@ def candidates(arrays: Sequence[np.ndarray], others: Sequence[Arrays]) -> list[l
 
 
 def axis_names(
-    names: Sequence[str], arrays: Sequence[np.ndarray], axes: Sequence[Sequence[int]]
+    names: Sequence[str],
+    arrays: Sequence[np.ndarray],
+    axes: Sequence[Sequence[int]],
+    ties: Ties | None = None,
 ) -> list[dict[int, str]]:
-    """Names of open axes: the batch is one for all inputs of that size; other axes bear their input's name."""
+    """Names of open axes: the batch is one for all inputs of that size; other axes bear their input's name.
+
+    Axes that `ties` brings together have the name of the first.
+    """
     out = []
     batch = arrays[0].shape[0] if arrays and arrays[0].ndim else None
     for k, (name, array) in enumerate(zip(names, arrays, strict=True)):
@@ -70,6 +78,25 @@ def axis_names(
             label = spatial[axis - 2] if 2 <= axis < 2 + len(spatial) else f"axis{axis}"
             labels[axis] = label if len(arrays) == 1 else f"{name}_{label}"
         out.append(labels)
+    for (k, axis), (first, place) in (ties or {}).items():
+        if axis in out[k] and place in out[first]:
+            out[k][axis] = out[first][place]
+    return out
+
+
+def tied(arrays: Sequence[Arrays], *, same_place: bool) -> Ties:
+    """Axes of different inputs that have the same sizes throughout `arrays`, each with the first such axis.
+
+    Tokens and their mask are as long as each other. `same_place`: only axes of the same number.
+    """
+    first: dict[tuple, tuple[int, int]] = {}
+    out: Ties = {}
+    for k, array in enumerate(arrays[0]):
+        for axis in range(1, array.ndim):
+            key = (*(given[k].shape[axis] for given in arrays), axis if same_place else 0)
+            found = first.setdefault(key, (k, axis))
+            if found[0] != k:
+                out[k, axis] = found
     return out
 
 
@@ -96,17 +123,32 @@ class Search:
         self.record, self.names, self.arrays, self.others = record, names, arrays, others
         self.fixed: list[str] = []
         self.notes: list[str] = []
+        self.ties: Ties = {}
 
     def run(self, tried: list[list[int]]) -> Axes:
         """Opens as many of `tried` as the network allows."""
-        labels = axis_names(self.names, self.arrays, tried)
-        recorded = self.record(self.arrays, labels)
-        if any(tried) and self._disagreement(recorded, labels, tried) is not None:
+        ways = self._ways()
+        for self.ties in ways:
+            labels = axis_names(self.names, self.arrays, tried, self.ties)
+            recorded = self.record(self.arrays, labels)
+            # In proportion, axes that belong together stay alike without being tied.
+            count = len(VARIATIONS) if self.ties == ways[-1] else 2
+            if not any(tried) or self._disagreement(recorded, labels, tried, count) is None:
+                break
+        else:
             tried = self._one_by_one(tried)
-            labels = axis_names(self.names, self.arrays, tried)
+            labels = axis_names(self.names, self.arrays, tried, self.ties)
             recorded = self.record(self.arrays, labels)
         self._check_given(recorded, labels)
         return Axes(labels, recorded, self.fixed, self.notes)
+
+    def _ways(self) -> list[Ties]:
+        """Which axes vary together, tried in order: none but the batch, those of one number, all of one size."""
+        out: list[Ties] = [{}]
+        for same_place in (True, False):
+            ties = tied([self.arrays, *self.others], same_place=same_place)
+            out += [ties] if ties not in out else []
+        return out
 
     def _varied(self, tried: list[list[int]], how: Callable[[int, int], int]) -> Arrays:
         batch = self.arrays[0].shape[:1]
@@ -115,14 +157,17 @@ class Search:
             shape = list(array.shape)
             for axis in tried[k]:
                 same_batch = axis == 0 and array.shape[:1] == batch
-                shape[axis] = how(shape[axis], axis if same_batch or axis else axis + k)
+                _, place = self.ties.get((k, axis), (k, axis))
+                shape[axis] = how(shape[axis], place if same_batch or place else k)
             out.append(resized(array, shape))
         return out
 
-    def _disagreement(self, recorded: Recorded, labels: list[dict[int, str]], tried: list[list[int]]) -> str | None:
-        """None where some variation of all `tried` axes gives the same graph; else why the last one did not."""
+    def _disagreement(
+        self, recorded: Recorded, labels: list[dict[int, str]], tried: list[list[int]], count: int = len(VARIATIONS)
+    ) -> str | None:
+        """None where one of the first `count` variations of all `tried` axes gives the same graph; else why not."""
         why: str | None = None
-        for k, (name, how) in enumerate(VARIATIONS):
+        for k, (name, how) in enumerate(VARIATIONS[:count]):
             try:
                 other = self.record(self._varied(tried, how), labels)
             except NotImplementedError:
@@ -142,11 +187,14 @@ class Search:
         kept: list[list[int]] = [[] for _ in tried]
         for k, axes in enumerate(tried):
             for axis in axes:
-                alone: list[list[int]] = [[axis] if i == k else [] for i in range(len(tried))]
+                first = self.ties.get((k, axis), (k, axis))
+                alone = [[a for a in t if self.ties.get((i, a), (i, a)) == first] for i, t in enumerate(tried)]
                 if axis == 0:  # inputs share their batch
-                    alone = [[0] if 0 in t and a.shape[:1] == self.arrays[k].shape[:1] else [] for t, a in
-                             zip(tried, self.arrays, strict=True)]  # fmt: skip
-                labels = axis_names(self.names, self.arrays, alone)
+                    alone = [
+                        [0] if 0 in t and a.shape[:1] == self.arrays[k].shape[:1] else []
+                        for t, a in zip(tried, self.arrays, strict=True)
+                    ]
+                labels = axis_names(self.names, self.arrays, alone, self.ties)
                 why = self._disagreement(self.record(self.arrays, labels), labels, alone)
                 if why is None:
                     kept[k].append(axis)
@@ -169,7 +217,7 @@ class Search:
                 raise RuntimeError(
                     f"one graph cannot hold the size {sizes}"
                     + (f" ({', '.join(changed)} fixed)" if changed else "")
-                    + f": {why}. Export that size on its own, or treat sizes alike there (words instead of range, "
+                    + f": {why.rstrip('.')}. Export that size on its own, or treat sizes alike there (words instead of range, "
                     "len, int; pad by an amount computed from the shape)."
                 )
 

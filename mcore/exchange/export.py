@@ -10,7 +10,7 @@ import dataclasses
 import inspect
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import onnx
@@ -153,14 +153,18 @@ def _recorded_export(
             raise ValueError(f"dynamic={dynamic!r}: expected 'auto', a mapping of inputs to axes, or None.")
         found = Search(record, names, arrays, further).run(candidates(arrays, further))
         recorded, labels, report = found.recorded, found.open, Report(fixed=found.fixed, notes=found.notes)
-    else:
+    elif isinstance(dynamic, Mapping | None) or dynamic is False:
         labels = _asked_axes(dynamic or {}, names, arrays)
         recorded, report = record(arrays, labels), Report()
+    else:
+        raise ValueError(
+            f"dynamic={dynamic!r}: expected 'auto', a mapping of inputs to axes such as {{{names[0]!r}: [0]}}, or None."
+        )
     report.guards = guards_of(recorded)
     outputs = _output_names(recorded.names, output_names)
     model = write(recorded, names, outputs, state_names, opset)
     report.axes = {name: axes for name, axes in zip(names, labels, strict=True) if axes}
-    report.axes |= {info.name: found for info in model.graph.output if (found := _open_axes(info))}
+    report.axes |= {info.name: axes for info in model.graph.output if (axes := _open_axes(info))}
     return Exported(model, report, names, outputs)
 
 

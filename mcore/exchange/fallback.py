@@ -55,7 +55,7 @@ def _written(
         )  # fmt: skip
         assert program is not None
         return program.model_proto
-    buffer = io.BytesIO()
+    buffer: Any = io.BytesIO()  # torch's stub knows paths only
     torch.onnx.export(
         net, tensors, buffer, dynamo=False, input_names=names, output_names=output_names, dynamic_axes=axes,
         opset_version=min(opset, 20),

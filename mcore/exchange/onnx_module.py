@@ -248,11 +248,11 @@ def _open(model: onnx.ModelProto, weights: dict[str, Tensor], where: device) -> 
     """A session, and the arrays that it reads while it lives."""
     whole = onnx.ModelProto()
     whole.CopyFrom(model)
-    externals: dict[str, tuple[np.ndarray, dtypes.dtype]] = {}
+    externals: dict[str, np.ndarray] = {}
     for name, parameter in weights.items():
         array = parameter._data()
         if array.nbytes >= session.EXTERNAL_BYTES:
-            externals[name] = (array, parameter._dtype)
+            externals[name] = array
             whole.graph.initializer.append(proto.external_proto(name, array, parameter._dtype))
         else:
             whole.graph.initializer.append(onnx.numpy_helper.from_array(np.array(array), name))

@@ -48,7 +48,9 @@ class RecordingTensor(torch.Tensor):
         return out
 
     @classmethod
-    def __torch_dispatch__(cls, func: Any, types: Any, args: tuple = (), kwargs: dict | None = None) -> Any:
+    def __torch_dispatch__(  # type: ignore[override]  # torch's stub leaves func out
+        cls, func: Any, types: Any, args: tuple = (), kwargs: dict | None = None
+    ) -> Any:
         raise NoWord(f"{func} reached torch's kernels with a tensor that has no data")
 
 
@@ -63,12 +65,12 @@ def _torch_functions() -> dict[Any, Callable[..., Any]]:
             table[found.__get__] = spoken.fget  # type: ignore[union-attr]
         elif found is not None:
             table.setdefault(found, spoken)
-    for module in (torch._C._nn, torch._C._VariableFunctions, torch._C._linalg):
+    for module in (torch._C._nn, torch._C._VariableFunctions, torch._C._linalg):  # type: ignore[attr-defined]
         for name in dir(module):
             bare = name.removeprefix("linalg_")
-            spoken = WORDS.get(f"F.{name}") or WORDS.get(f"torch.{name}") or WORDS.get(f"linalg.{bare}")
-            if spoken is not None and not name.startswith("__"):
-                table.setdefault(getattr(module, name), spoken)
+            twin = WORDS.get(f"F.{name}") or WORDS.get(f"torch.{name}") or WORDS.get(f"linalg.{bare}")
+            if twin is not None and not name.startswith("__"):
+                table.setdefault(getattr(module, name), twin)
     return table
 
 
@@ -97,7 +99,7 @@ class Listener(TorchFunctionMode):
 
     table: dict[Any, Callable[..., Any]] | None = None
 
-    def __init__(self, recorder: Recorder, states: dict[int, Tensor]) -> None:
+    def __init__(self, recorder: Recorder, states: dict[int, State]) -> None:
         super().__init__()
         self.recorder, self.states = recorder, states
         self.seen: dict[int, tuple[torch.Tensor, int, Tensor]] = {}  # real tensors met: identity, version, value
@@ -204,7 +206,7 @@ class Listener(TorchFunctionMode):
             pointer = tensor.untyped_storage().data_ptr()
             if pointer in self.written:
                 return self._read_written(tensor)
-            if state is not None and tensor._version == state_version(state):
+            if state is not None and tensor._version == state.lifted_at:
                 return state
             known = self.seen.get(id(tensor))
             if known is not None and known[0] is tensor and known[1] == tensor._version:
@@ -256,21 +258,18 @@ class Listener(TorchFunctionMode):
         return self._write_real(WORDS["Tensor.copy_"], (out, result), {})
 
 
-def state_version(state: Tensor) -> int:
-    """torch's version counter of a real tensor when it was lifted."""
-    return state._uid_version  # type: ignore[attr-defined]
-
-
 class State(Tensor):
     """A parameter or buffer of a torch module, sharing its memory."""
 
-    __slots__ = ("_uid_version",)
+    __slots__ = ("lifted_at",)
+
+    lifted_at: int  # torch's version counter of the real tensor then
 
     @classmethod
     def of(cls, tensor: torch.Tensor) -> State:
         out = cls.__new__(cls)
         out._set_data(to_numpy(tensor), of_torch(tensor.dtype), device("cpu"))
-        out._is_state, out._uid_version = graph.BAKED, tensor._version
+        out._is_state, out.lifted_at = graph.BAKED, tensor._version
         return out
 
 
@@ -363,6 +362,7 @@ def _restored(net: torch.nn.Module) -> Iterator[None]:
         for (module, name, tensor, content), version in zip(kept, versions, strict=True):
             module._buffers[name] = tensor
             if tensor is not None and tensor._version != version:
+                assert content is not None
                 tensor.copy_(content)
 
 

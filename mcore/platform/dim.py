@@ -20,6 +20,8 @@ Quotient = tuple
 
 # Set by graph.py: called with (left, operator, right) when a program compares a symbolic size.
 on_compare: Callable[[Any, str, Any], None] | None = None
+# A comparison that was answered no is noted as the one that holds.
+_OPPOSITE = {"==": "!=", "!=": "==", "<": ">=", ">=": "<", ">": "<=", "<=": ">"}
 
 
 def constant(value: int) -> Expr:
@@ -255,14 +257,14 @@ class Dim(int):
             return out
         return DimFloat.of(self).__pow__(other)
 
-    def __round__(self, digits: int | None = None) -> Any:
+    def __round__(self, digits: Any = None) -> Any:  # type: ignore[override]  # torch's ints may be symbolic
         return self
 
     __ceil__ = __floor__ = __trunc__ = __round__
 
     def _compare(self, other: Any, sign: str, answer: bool) -> bool:
         if on_compare is not None and isinstance(other, int | float):
-            on_compare(self, sign, other)
+            on_compare(self, sign if answer else _OPPOSITE[sign], other)  # what holds, as it was answered
         return answer
 
     def __eq__(self, other: object) -> bool:
@@ -359,7 +361,8 @@ class DimFloat(float):
         return self * -1.0
 
     def _rounded(self, kind: str, value: int) -> int:
-        return make(value, atom(kind, self.tree))
+        whole = _whole_quotient(self.tree, kind)
+        return make(value, atom(kind, self.tree) if whole is None else whole)
 
     def __ceil__(self) -> int:
         return self._rounded("ceil", math.ceil(float(self)))
@@ -370,11 +373,53 @@ class DimFloat(float):
     def __trunc__(self) -> int:
         return self._rounded("trunc", math.trunc(float(self)))
 
-    def __round__(self, digits: int | None = None) -> Any:
+    def __round__(self, digits: Any = None) -> Any:  # type: ignore[override]  # torch's ints may be symbolic
         return round(float(self), digits) if digits is not None else self._rounded("round", round(float(self)))
 
     def __reduce__(self) -> tuple:
         return float, (float(self),)
+
+
+def _whole_quotient(tree: Quotient, kind: str) -> Expr | None:
+    """`ceil(h / 4)` and its like in whole numbers, which know more rules; None where floats are truly needed.
+
+    A quotient of whole numbers rounds to a whole float only where it is one, as long as sizes stay below 2**53.
+    """
+    above, below = _fraction(tree)
+    if above is None or least(below) <= 0:
+        return None
+    if is_constant(below) and constant_value(below) == 1:
+        return above
+    if kind == "floor" or (kind == "trunc" and least(above) >= 0):
+        return floor_divide(above, below)
+    negative = multiply(above, constant(-1))
+    return multiply(floor_divide(negative, below), constant(-1)) if kind == "ceil" else None
+
+
+def _fraction(tree: Quotient) -> tuple[Expr | None, Expr]:
+    """A float made of sizes as one exact fraction of whole numbers; (None, 1) where it is none."""
+    one = constant(1)
+    if isinstance(tree, float):
+        above, below = tree.as_integer_ratio() if math.isfinite(tree) else (0, 0)
+        return (constant(above), constant(below)) if 0 < below <= 64 else (None, one)
+    if tree[0] == "int":
+        return tree[1], one
+    (a, b), (c, d) = (_fraction(t) for t in tree[1:])
+    # Halves, quarters, ... are exact in floats; any other quotient is rounded, and rounded once more when used.
+    if a is None or c is None or not (_dyadic(b) and _dyadic(d)):
+        return None, one
+    if tree[0] == "/":
+        return multiply(a, d), multiply(b, c)
+    if tree[0] == "*":
+        return multiply(a, c), multiply(b, d)
+    if tree[0] in ("+", "-"):
+        return add(multiply(a, d), multiply(c, b), sign=1 if tree[0] == "+" else -1), multiply(b, d)
+    return None, one
+
+
+def _dyadic(expr: Expr) -> bool:
+    """Whether a divisor is a power of two, by which floats divide exactly."""
+    return is_constant(expr) and constant_value(expr).bit_count() == 1
 
 
 def least(expr: Expr) -> float:

@@ -6,6 +6,8 @@ bool < integers < floats; between uint8 and a signed type the smallest signed ty
 
 from __future__ import annotations
 
+import functools
+
 import ml_dtypes
 import numpy as np
 
@@ -139,20 +141,17 @@ def result_type_of(tensors: list[tuple[dtype, int]], scalars: list[dtype]) -> dt
     Tensors with axes decide first, then tensors without (rank 0), then numbers; a lower class counts only
     where it is of a higher category.
     """
-    classes: list[dtype | None] = [None, None, None]
-    for kind, rank in tensors:
-        place = 0 if rank else 1
-        classes[place] = kind if classes[place] is None else promote_types(classes[place], kind)
-    for kind in scalars:
-        classes[2] = kind if classes[2] is None else promote_types(classes[2], kind)
-    result = None
-    for place, kind in enumerate(classes):
-        if kind is None:
+    with_axes = [kind for kind, rank in tensors if rank]
+    without = [kind for kind, rank in tensors if not rank]
+    result: dtype | None = None
+    for kinds in (with_axes, without, scalars):
+        if not kinds:
             continue
+        kind = functools.reduce(promote_types, kinds)
         if result is None:
             result = kind
         elif kind.category > result.category:
-            result = _default if place == 2 and kind.category == FLOAT else kind
+            result = _default if kinds is scalars and kind.category == FLOAT else kind
     if result is None:
         raise ValueError("result_type of nothing: give at least one tensor or number.")
     return result

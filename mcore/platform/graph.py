@@ -313,7 +313,8 @@ class Recorder:
         sizes = tuple(sizes)
         if not dims.is_symbolic(sizes):
             return self.constant(np.array(sizes, np.int64), _INT64)
-        parts, plain = [], []
+        parts: list[int] = []
+        plain: list[int] = []
         for size in sizes:
             if type(size) is Dim:
                 if plain:

@@ -75,7 +75,7 @@ class StateDict:
         """
         if args:
             warnings.warn("Positional args are being deprecated, use kwargs instead.", FutureWarning, stacklevel=2)
-            rest: Any = (destination, prefix, keep_vars)
+            rest: tuple = (destination, prefix, keep_vars)
             destination, prefix, keep_vars = (*args, *rest[len(args) :])
         if destination is None:
             destination = OrderedDict()

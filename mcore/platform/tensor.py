@@ -47,7 +47,9 @@ class device:
 
     def __init__(self, type: str | device, index: int | None = None) -> None:
         if isinstance(type, device):
-            type, index = type.type, type.index
+            self.type: str = type.type
+            self.index: int | None = type.index
+            return
         name, _, number = str(type).partition(":")
         if number and not number.isdigit():
             raise RuntimeError(f"Invalid device string: '{type}'; it reads like 'cpu' or 'cuda:0'.")
@@ -300,7 +302,7 @@ class Tensor:
         return _rebuild, (type(self), np.asarray(self._data()), self._dtype, str(self._device), self._is_state)
 
 
-def _rebuild(kind: type, array: np.ndarray, dtype: dtypes.dtype, where: str, is_state: bool) -> Tensor:
+def _rebuild(kind: Any, array: np.ndarray, dtype: dtypes.dtype, where: str, is_state: bool) -> Tensor:
     out = kind.__new__(kind)
     out._set_data(array, dtype, device(where))
     out._is_state = is_state

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import onnxruntime
 import pytest
@@ -100,6 +102,13 @@ def a_copy_is_no_view(m, x):
     turned = x.transpose(0, 1).reshape(-1)
     turned.zero_()
     return turned
+
+
+def a_contiguous_copy_is_no_view(m, x):
+    turned = x.transpose(0, 1).contiguous()
+    turned.zero_()
+    x.contiguous().add_(1)
+    return turned, x.transpose(0, 1).is_contiguous() or m.ones(1), x.detach().clone().mul_(2)
 
 
 def a_view_of_a_permuted_tensor(m, x):
@@ -211,9 +220,9 @@ def movedim_and_swap(m, x):
 
 
 PROGRAMS = [
-    write_row, write_through_a_chain, add_to_every_second_column, add_to_a_transposed_view, write_a_view_of_a_view_twice,
-    chunks, splits, unbound, flattened, a_copy_is_no_view, a_view_of_a_permuted_tensor, view_by_shape, unflattened, narrowed,
-    diagonal, windows_that_do_not_overlap, windows_side_by_side, a_mask, a_masked_view, index_tensors,
+    write_row, write_through_a_chain, add_to_every_second_column, add_to_a_transposed_view,
+    write_a_view_of_a_view_twice, chunks, splits, unbound, flattened, a_copy_is_no_view, a_contiguous_copy_is_no_view,
+    a_view_of_a_permuted_tensor, view_by_shape, unflattened, narrowed, diagonal, windows_that_do_not_overlap, windows_side_by_side, a_mask, a_masked_view, index_tensors,
     the_index_list_in_a_slice, integers_through_tensors, the_base_changes_under_a_view, a_shift,
     numbers_of_every_kind, the_whole, shape_words_in_place, expanded_without_growing, movedim_and_swap,
 ]  # fmt: skip
@@ -458,13 +467,16 @@ WINDOWS = to_onnx(Windows(), (engine.randn(2, 8, 12, 3),), dynamic={0: [0, 1, 2]
 # --- whatever index, shape and order
 
 
+KINDS = ("number", "slice", "slice", "none", "dots", "index", "list", "mask", "stop", "all")
+
+
 @st.composite
 def indices(draw, shape):
     """An index of numbers, slices, None, Ellipsis, lists, masks and index tensors that fits `shape`."""
     parts, axis, dots = [], 0, False
     together = draw(st.sampled_from(((), (1,), (2,), (2, 1))))
     while axis < len(shape):
-        kind = draw(st.sampled_from(("number", "slice", "slice", "none", "dots", "index", "list", "mask", "stop", "all")))
+        kind = draw(st.sampled_from(KINDS))
         size = shape[axis]
         if kind == "stop":
             break
@@ -482,7 +494,8 @@ def indices(draw, shape):
             parts.append(draw(st.integers(-size, size - 1)))
         elif kind in ("slice", "all"):
             bound = st.none() | st.integers(-size - 1, size + 1)
-            parts.append(slice(None) if kind == "all" else slice(draw(bound), draw(bound), draw(st.sampled_from((None, 1, 2, 3)))))
+            steps = st.sampled_from((None, 1, 2, 3))
+            parts.append(slice(None) if kind == "all" else slice(draw(bound), draw(bound), draw(steps)))
         elif kind == "index":
             parts.append(draw(index_arrays(together, size)))
         elif kind == "list":
@@ -567,7 +580,7 @@ def reshapings(draw):
     shapes = []
     for _ in range(2):
         bounds = [0, *cut(), len(factors)]
-        shapes.append([int(np.prod(factors[a:b], dtype=int)) for a, b in zip(bounds, bounds[1:], strict=False)])
+        shapes.append([int(np.prod(factors[a:b], dtype=int)) for a, b in itertools.pairwise(bounds)])
     if draw(st.booleans()):
         shapes[1][draw(st.integers(0, len(shapes[1]) - 1))] = -1
     return tuple(shapes[0]), tuple(shapes[1])

@@ -1,6 +1,5 @@
 """Activations, softmax, dropout."""
 
-
 import math
 
 from tests.words.contract import A, B, Error, I, Row, Sample, T

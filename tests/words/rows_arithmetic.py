@@ -1,6 +1,5 @@
 """Arithmetic, comparisons, functions of single elements, element types, questions about tensors."""
 
-
 import math
 
 from tests.words.contract import A, B, Error, I, Row, Sample, T

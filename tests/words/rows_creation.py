@@ -1,6 +1,5 @@
 """Creation and random words."""
 
-
 import numpy as np
 
 from tests.words.contract import A, B, Error, I, Row, Sample

@@ -35,6 +35,11 @@ def index(*parts):
     return parts[0] if len(parts) == 1 else parts
 
 
+def reducing(how, own):
+    """Samples of one reduction in any element type."""
+    return lambda d: Sample(of_type(d, 3, 4), 1, I(3, 3, high=4), of_type(d, 3, 3, seed=1), how, include_self=own)
+
+
 BASIC = [
     (0,), (-1,), (1, 2), (0, -1, 3), (ALL_OF_IT,), (ELLIPSIS,), (None,), (None, 0, None), (ELLIPSIS, 0), (0, ELLIPSIS, 1), (ELLIPSIS, None),
     (slice(1, None),), (slice(None, -1),), (slice(None, None, 2),), (slice(1, 9, 2), slice(-2, None)), (ALL_OF_IT, slice(0, 2), ELLIPSIS),
@@ -133,7 +138,7 @@ SCATTERING = [
     Row("torch.scatter_reduce", "Tensor.scatter_reduce", samples=[
         *(Sample(A(3, 4), 1, I(3, 7, high=4), A(3, 7), how, include_self=own).other(A(5, 4), 1, I(5, 3, high=4), A(5, 3), how, include_self=own)
           for how in ("sum", "prod", "mean", "amax", "amin") for own in (True, False)),
-        *(s for how in ("sum", "prod", "mean", "amax", "amin") for own in (True, False) for s in typed((*FLOATS, *INTS), lambda d: Sample(of_type(d, 3, 4), 1, I(3, 3, high=4), of_type(d, 3, 3, seed=1), how, include_self=own))),
+        *(s for how in ("sum", "prod", "mean", "amax", "amin") for own in (True, False) for s in typed((*FLOATS, *INTS), reducing(how, own))),
         *(Sample(B(3, 4), 1, I(3, 3, high=4), B(3, 3, seed=1), how, include_self=own) for how in ("sum", "prod", "amax", "amin") for own in (True, False)),
         *(Sample(T([1.0, NAN, 3.0, -INF]), 0, T([0, 1, 2, 3], "int64"), T([NAN, 2.0, INF, 1.0]), how, include_self=own) for how in ("sum", "amax", "amin", "mean") for own in (True, False)),
         Sample(A(3), 0, I(4, high=3), A(4), reduce="amax"),

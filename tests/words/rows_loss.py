@@ -1,6 +1,5 @@
 """Losses, distances, labels as rows."""
 
-
 import torch
 
 from tests.words.contract import A, Error, I, Row, Sample, T

@@ -64,9 +64,7 @@ def pair(a: Any, b: Any, word: str) -> tuple[Tensor, Tensor, dtype]:
     else:
         a = operand(a, word, "input", 1)
         if not isinstance(b, Tensor):
-            raise TypeError(
-                f"{word}(): expected at least one Tensor, got {type(a).__name__} and {type(b).__name__}"
-            )
+            raise TypeError(f"{word}(): expected at least one Tensor, got {type(a).__name__} and {type(b).__name__}")
     kind = result_type(a, b)
     return as_tensor(a, kind), as_tensor(b, kind), kind
 
@@ -174,7 +172,5 @@ def check_fits(value: Any, kind: dtype) -> None:
     # torch lets a negative number into an unsigned type where its two's complement fits.
     low = min(low, -high) if not kind.is_signed else low
     if not math.isfinite(value) or not low <= int(value) <= high:
-        name = {"uint8": "uint8_t", "int8": "int8_t", "int16": "short", "int32": "int"}.get(
-            kind.name, "int64_t"
-        )
+        name = {"uint8": "uint8_t", "int8": "int8_t", "int16": "short", "int32": "int"}.get(kind.name, "int64_t")
         raise RuntimeError(f"value cannot be converted to type {name} without overflow")

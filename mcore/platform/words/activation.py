@@ -92,17 +92,10 @@ def prelu(input: Tensor, weight: Tensor) -> Tensor:
         )  # fmt: skip
     count, kind = int(math.prod(int(s) for s in weight.shape)), input._dtype
     if weight.ndim > 1:
-        raise RuntimeError(
-            f"prelu: Expected `weight` to be a scalar or 1D tensor, but got: ndim = {weight.ndim}"
-        )
+        raise RuntimeError(f"prelu: Expected `weight` to be a scalar or 1D tensor, but got: ndim = {weight.ndim}")
     if count == 1:
         r = current()
-        if (
-            weight._is_state != PLAIN
-            and weight._recorder is None
-            and not r.exporting
-            and kind is dtypes.float32
-        ):
+        if weight._is_state != PLAIN and weight._recorder is None and not r.exporting and kind is dtypes.float32:
             # The slope stands in the node: another weight, another recording. 16 times as fast as PRelu.
             return _leaky(input, float(weight._data().reshape(())))
         weight = weight if input.ndim else reshape(weight, ())
@@ -166,9 +159,7 @@ def _celu(x: Tensor, alpha: float) -> Tensor:
     x = floats_only(x, "elu")
     if alpha == 1:
         return emit("Elu", (x,), x.shape, x._dtype)
-    bent = times(
-        unary("Elu", times(emit("Min", (x, constant(0, x._dtype)), x.shape, x._dtype), 1 / alpha)), alpha
-    )
+    bent = times(unary("Elu", times(emit("Min", (x, constant(0, x._dtype)), x.shape, x._dtype), 1 / alpha)), alpha)
     return join("Add", emit("Max", (x, constant(0, x._dtype)), x.shape, x._dtype), bent, x._dtype)
 
 
@@ -203,9 +194,7 @@ def gelu(input: Tensor, approximate: str = "none") -> Tensor:
 def silu(input: Tensor, inplace: bool = False) -> Tensor:
     """`input * sigmoid(input)`."""
     x = floats_only(input, "silu")
-    return _ended(
-        input, emit("Mul", (x, emit("Sigmoid", (x,), x.shape, x._dtype)), x.shape, x._dtype), inplace
-    )
+    return _ended(input, emit("Mul", (x, emit("Sigmoid", (x,), x.shape, x._dtype)), x.shape, x._dtype), inplace)
 
 
 @word("F.mish")
@@ -317,9 +306,7 @@ def softmax_along(x: Tensor, dim: int, kind: dtype | None, *, log: bool = False)
     axis = axis_of(dim, x.ndim)
     if x._dtype.category != FLOAT:
         kernel = "softmax_lastdim_kernel_impl" if axis == max(x.ndim - 1, 0) else "softmax_kernel_impl"
-        raise NotImplementedError(
-            f"\"{'log_' if log else ''}{kernel}\" not implemented for '{x._dtype.title}'"
-        )
+        raise NotImplementedError(f"\"{'log_' if log else ''}{kernel}\" not implemented for '{x._dtype.title}'")
     op = "LogSoftmax" if log else "Softmax"
     if x.ndim == 0:  # the operator wants an axis
         return squeeze(emit(op, (unsqueeze(x, 0),), (1,), x._dtype, axis=0), 0)
@@ -340,8 +327,7 @@ def _implicit(name: str, rank: int, dim: int | None, stacklevel: int) -> int:
     if dim is not None:
         return dim
     warnings.warn(
-        f"Implicit dimension choice for {name} has been deprecated. Change the call to include dim=X as "
-        "an argument.",
+        f"Implicit dimension choice for {name} has been deprecated. Change the call to include dim=X as an argument.",
         stacklevel=stacklevel + 2,
     )
     return 0 if rank in (0, 1, 3) else 1
@@ -376,18 +362,14 @@ def functional_log_softmax(
 
 
 @word("F.softmin")
-def softmin(
-    input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: dtype | None = None
-) -> Tensor:
+def softmin(input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: dtype | None = None) -> Tensor:
     """Softmax of the negated input."""
     dim = _implicit("softmin", input.ndim, dim, _stacklevel)
     return softmax_along(unary("Neg", input), dim, dtype)
 
 
 @word("F.gumbel_softmax")
-def gumbel_softmax(
-    logits: Tensor, tau: float = 1, hard: bool = False, eps: float = 1e-10, dim: int = -1
-) -> Tensor:
+def gumbel_softmax(logits: Tensor, tau: float = 1, hard: bool = False, eps: float = 1e-10, dim: int = -1) -> Tensor:
     """A random choice along `dim`, by chance `softmax(logits)`: softened by `tau`, or with `hard` one-hot."""
     kind = logits._dtype
     drawn = draw_uniform(logits.shape, kind, float.fromhex("0x1p-32"), 1.0)

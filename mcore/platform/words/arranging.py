@@ -15,8 +15,20 @@ from mcore.platform.tensor import Tensor, constant, emit, ints, unknown_sizes
 from mcore.platform.word import view_of, word
 from mcore.platform.words._common import axis_of, cast, plain
 from mcore.platform.words._views import (
-    BEFORE_START, END, counting, cut, expanded, inverse, joined, reshaped, resized, same_value, sliced, speaking,
-    transposed, unsqueezed,
+    BEFORE_START,
+    END,
+    counting,
+    cut,
+    expanded,
+    inverse,
+    joined,
+    reshaped,
+    resized,
+    same_value,
+    sliced,
+    speaking,
+    transposed,
+    unsqueezed,
 )  # fmt: skip
 from mcore.platform.words.shape import sizes_of, spread
 
@@ -313,7 +325,8 @@ def unfold(self: Tensor, dimension: int, size: int, step: int) -> Tensor:
             return [1]
         return [*given[:axis], given[axis] * int(step), *given[axis + 1 :], given[axis]]
 
-    return view_of(self, _windows(self, axis, size, step), lambda base: _windows(base, axis, size, step), write, strides)
+    out = _windows(self, axis, size, step)
+    return view_of(self, out, lambda base: _windows(base, axis, size, step), write, strides)
 
 
 # --- diagonals

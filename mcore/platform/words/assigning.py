@@ -19,12 +19,31 @@ from mcore.platform.errors import ShapeError
 from mcore.platform.tensor import Tensor, constant, emit, ints
 from mcore.platform.word import word
 from mcore.platform.words._common import as_tensor, broadcast, cast, is_number, plain
+from mcore.platform.words._plan import Cut, Plan, is_mask, plan_of
 from mcore.platform.words._views import (
-    END, counting, cut, expanded, inverse, joined, reshaped, resized, same_value, sliced, speaking, squeezed,
-    transposed, unsqueezed,
+    END,
+    counting,
+    cut,
+    expanded,
+    inverse,
+    joined,
+    reshaped,
+    resized,
+    same_value,
+    sliced,
+    speaking,
+    squeezed,
+    transposed,
+    unsqueezed,
 )  # fmt: skip
+from mcore.platform.words.expanding import expand_shape
 from mcore.platform.words.indexing import (
-    Cut, Plan, _is_mask, advanced_layout, check_bounds, common_shape, plan_of, read_basic, result_order, split_masks,
+    advanced_layout,
+    check_bounds,
+    common_shape,
+    read_basic,
+    result_order,
+    split_masks,
     stacked,
 )  # fmt: skip
 
@@ -38,7 +57,7 @@ def put_slice(x: Tensor, axis: int, start: int, size: int, step: int, part: Tens
     length = x.shape[axis]
     if type(size) is not Dim and size == 0:
         return x
-    if type(step) is not Dim and step == 1 or type(size) is not Dim and size == 1:
+    if (type(step) is not Dim and step == 1) or (type(size) is not Dim and size == 1):
         pieces = []
         if type(start) is Dim or start:
             pieces.append(cut(x, axis, 0, start, start))
@@ -113,7 +132,7 @@ def put_advanced(
     x: Tensor, advanced: Sequence[tuple[int, Tensor]], value: Tensor, *, accumulate: bool = False
 ) -> Tensor:
     """`x` with the elements that index tensors and masks name taken from `value` (or added to them)."""
-    if len(advanced) == 1 and _is_mask(advanced[0][1]) and not accumulate:
+    if len(advanced) == 1 and is_mask(advanced[0][1]) and not accumulate:
         axis, mask = advanced[0]
         if len(value._shape) <= len(x._shape) - axis - len(mask._shape) or _one_for_all(x, axis, mask, value):
             return _where_mask(x, axis, mask, value)
@@ -215,8 +234,6 @@ def _full_name(value: Any) -> str:
 
 def _filled(value: Tensor, shape: Sequence[int]) -> Tensor:
     """`value` expanded to a basic region; leading axes of size 1 that are too many are dropped, as torch does."""
-    from mcore.platform.words.shape import expand_shape
-
     lead = 0
     while lead < len(value._shape) and int(value.shape[lead]) == 1 and len(value._shape) - lead > len(shape):
         lead += 1

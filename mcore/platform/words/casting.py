@@ -17,6 +17,7 @@ from mcore.platform.graph import active
 from mcore.platform.tensor import CPU, Tensor, device
 from mcore.platform.word import publish, speak_alone, view_of, word
 from mcore.platform.words._common import axis_of, cast, result_type
+from mcore.platform.words._views import lies_in_order, strides_of
 from mcore.platform.words._elementwise import both, same_value
 from mcore.platform.words._pieces import expand
 
@@ -148,8 +149,8 @@ _device = device
 
 @word("Tensor.contiguous", ready=True)
 def contiguous(self: Tensor, memory_format: Any = None) -> Tensor:
-    """The tensor: all are contiguous here."""
-    return self
+    """The tensor where torch's lies in order in memory, else a copy: what is written to that stays in it."""
+    return self if lies_in_order(self) else _twin(self)
 
 
 @word(*both("clone"), ready=True)
@@ -170,7 +171,7 @@ def _alias(x: Tensor) -> Tensor:
 @word(*both("detach"), ready=True)
 def detach(input: Tensor) -> Tensor:
     """A view without gradients, which there never are: what is written to one is in the other."""
-    return view_of(input, _alias(input), _alias, lambda base, new: new)
+    return view_of(input, _alias(input), _alias, lambda base, new: new, lambda strides: strides)
 
 
 @word(*both("detach_"), ready=True)
@@ -365,7 +366,10 @@ def size(self: Tensor, dim: int | None = None) -> Any:
 
 @word("Tensor.stride", ready=True)
 def stride(self: Tensor, dim: int | None = None) -> Any:
-    """How far apart neighbours are: of a contiguous tensor, as all are here."""
+    """How far apart neighbours are in torch's memory."""
+    if not lies_in_order(self):
+        apart = strides_of(self)
+        return tuple(apart) if dim is None else apart[axis_of(dim, self.ndim)]
     steps: list[int] = []
     step: int = 1
     for s in reversed(self.shape):
@@ -388,8 +392,8 @@ def element_size(self: Tensor) -> int:
 
 @word("Tensor.is_contiguous", ready=True)
 def is_contiguous(self: Tensor, memory_format: Any = None) -> bool:
-    """True."""
-    return True
+    """Whether torch's tensor lies in order in memory; of another memory format it is said of each."""
+    return "channels_last" in str(memory_format) or lies_in_order(self)
 
 
 @word("Tensor.is_pinned", "Tensor.is_shared", ready=True)

@@ -154,9 +154,7 @@ def signbit(input: Tensor) -> Tensor:
 
 
 @word(*both("isclose"))
-def isclose(
-    input: Tensor, other: Tensor, rtol: float = 1e-05, atol: float = 1e-08, equal_nan: bool = False
-) -> Tensor:
+def isclose(input: Tensor, other: Tensor, rtol: float = 1e-05, atol: float = 1e-08, equal_nan: bool = False) -> Tensor:
     """`|input - other| <= atol + rtol * |other|`; infinities only to themselves."""
     if input._dtype is not other._dtype:
         raise RuntimeError(f"{input._dtype.title} did not match {other._dtype.title}")
@@ -177,9 +175,7 @@ def isclose(
     return test("Or", same, test("And", finite, test("LessOrEqual", gap, allowed)))
 
 
-def allclose(
-    input: Tensor, other: Tensor, rtol: float = 1e-05, atol: float = 1e-08, equal_nan: bool = False
-) -> bool:
+def allclose(input: Tensor, other: Tensor, rtol: float = 1e-05, atol: float = 1e-08, equal_nan: bool = False) -> bool:
     """Whether all elements are close: a Python bool, so it reads values."""
     return bool(WORDS["torch.all"](isclose(input, other, rtol, atol, equal_nan)))
 
@@ -272,9 +268,7 @@ def _shifted(a: Any, b: Any, name: str, *, left: bool) -> Tensor:
         raise no_kernel("lshift" if left else "rshift", kind)
     wide, bits = dtypes.int64, 8 * kind.itemsize
     x, steps = cast(a, wide), cast(b, wide)
-    beyond = test(
-        "Or", test("Less", steps, constant(0, wide)), test("GreaterOrEqual", steps, constant(bits, wide))
-    )
+    beyond = test("Or", test("Less", steps, constant(0, wide)), test("GreaterOrEqual", steps, constant(bits, wide)))
     low, high = constant(0, wide), constant(bits - 1, wide)
     steps = emit("Min", (emit("Max", (steps, low), steps.shape, wide), high), steps.shape, wide)
     powers = constant(np.array([2**k if k < 63 else -(2**63) for k in range(bits)]), wide)
@@ -329,13 +323,10 @@ for _name, _function in (
 
 def _condition(value: Tensor) -> Tensor:
     if not isinstance(value, Tensor):
-        raise TypeError(
-            f"where(): argument 'condition' (position 1) must be Tensor, not {type(value).__name__}"
-        )
+        raise TypeError(f"where(): argument 'condition' (position 1) must be Tensor, not {type(value).__name__}")
     if value._dtype not in (_bool, dtypes.uint8):
         raise RuntimeError(
-            "where expected condition to be a boolean tensor, but got a tensor with dtype "
-            f"{value._dtype.title}"
+            f"where expected condition to be a boolean tensor, but got a tensor with dtype {value._dtype.title}"
         )
     return truth(value)
 
@@ -371,13 +362,10 @@ def _chosen(condition: Tensor, a: Any, b: Any) -> Tensor:
 def masked_fill(input: Tensor, mask: Tensor, value: Any) -> Tensor:
     """`value` where the mask holds, else `input`, in the type of `input`."""
     if mask._dtype is not _bool:
-        raise RuntimeError(
-            f"masked_fill_ only supports boolean masks, but got mask with dtype {ctype(mask._dtype)}"
-        )
+        raise RuntimeError(f"masked_fill_ only supports boolean masks, but got mask with dtype {ctype(mask._dtype)}")
     if isinstance(value, Tensor) and value.ndim:
         raise RuntimeError(
-            "masked_fill_ only supports a 0-dimensional value tensor, but got tensor with "
-            f"{value.ndim} dimension(s)."
+            f"masked_fill_ only supports a 0-dimensional value tensor, but got tensor with {value.ndim} dimension(s)."
         )
     kind = input._dtype
     out = choose(mask, as_tensor(value, kind), input, kind)

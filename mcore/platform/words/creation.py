@@ -69,14 +69,10 @@ def sizes_of(size: tuple, given: dict) -> tuple:
     for s in size:
         if not isinstance(s, int | np.integer):
             if not hasattr(s, "__index__"):
-                raise TypeError(
-                    f"argument 'size' must be tuple of ints, but found element of type {type(s).__name__}"
-                )
+                raise TypeError(f"argument 'size' must be tuple of ints, but found element of type {type(s).__name__}")
             s = s.__index__()
         if int(s) < 0:
-            raise RuntimeError(
-                f"Trying to create tensor with negative dimension {int(s)}: {[int(v) for v in size]}"
-            )
+            raise RuntimeError(f"Trying to create tensor with negative dimension {int(s)}: {[int(v) for v in size]}")
         out.append(s)
     return tuple(out)
 
@@ -187,9 +183,7 @@ def new_tensor(self: Tensor, data: Any, **given: Any) -> Tensor:
 def _fill_(self: Tensor, value: Any) -> Tensor:
     """Writes one value everywhere."""
     if isinstance(value, Tensor) and value.ndim:
-        raise RuntimeError(
-            f"fill_ only supports 0-dimension value tensor but got tensor with {value.ndim} dimensions."
-        )
+        raise RuntimeError(f"fill_ only supports 0-dimension value tensor but got tensor with {value.ndim} dimensions.")
     return self._write(full_like(self, value))
 
 

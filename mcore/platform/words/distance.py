@@ -24,9 +24,7 @@ def sum_along(x: Tensor, axis: int) -> Tensor:
 
 def mean_along(x: Tensor, axis: int) -> Tensor:
     """The mean along one axis."""
-    return emit(
-        "Div", (total := sum_along(x, axis), as_tensor(x.shape[axis], x._dtype)), total.shape, x._dtype
-    )
+    return emit("Div", (total := sum_along(x, axis), as_tensor(x.shape[axis], x._dtype)), total.shape, x._dtype)
 
 
 def length_along(x: Tensor, p: float, axes: tuple[int, ...], *, keepdim: bool) -> Tensor:
@@ -48,9 +46,7 @@ def length_along(x: Tensor, p: float, axes: tuple[int, ...], *, keepdim: bool) -
 
 
 @word("F.normalize")
-def normalize(
-    input: Tensor, p: float = 2.0, dim: Any = 1, eps: float = 1e-12, out: Tensor | None = None
-) -> Tensor:
+def normalize(input: Tensor, p: float = 2.0, dim: Any = 1, eps: float = 1e-12, out: Tensor | None = None) -> Tensor:
     """`input` divided by its p-norm along `dim`, which counts as at least `eps`."""
     axes = axes_of(dim, input.ndim)
     kind = input._dtype
@@ -91,9 +87,7 @@ def apart(x1: Tensor, x2: Tensor, p: float, eps: float, *, keepdim: bool) -> Ten
 
 
 @word("torch.pairwise_distance", "F.pairwise_distance")
-def pairwise_distance(
-    x1: Tensor, x2: Tensor, p: float = 2.0, eps: float = 1e-06, keepdim: bool = False
-) -> Tensor:
+def pairwise_distance(x1: Tensor, x2: Tensor, p: float = 2.0, eps: float = 1e-06, keepdim: bool = False) -> Tensor:
     """The p-norm of `x1 - x2 + eps` along the last axis."""
     return apart(x1, x2, p, eps, keepdim=keepdim)
 

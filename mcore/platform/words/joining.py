@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from typing import Any
 
@@ -13,9 +14,11 @@ from mcore.platform.graph import current
 from mcore.platform.tensor import Tensor, emit, emit_many, ints
 from mcore.platform.word import view_of, word
 from mcore.platform.words._common import axis_of, cast, plain, same_shape
+from mcore.platform.words._plan import Cut, Plan, clamped
 from mcore.platform.words._views import alias, note, resized, same_value, unsqueezed
-from mcore.platform.words.indexing import Cut, Plan, Reading, _basic_strides, basic_view, slice_view
-from mcore.platform.words.shape import _as_matrix, sizes_of, viewed
+from mcore.platform.words.assigning import write_basic
+from mcore.platform.words.indexing import Reading, basic_strides, basic_view, slice_view
+from mcore.platform.words.shape import as_matrix, sizes_of, viewed
 
 # --- joining
 
@@ -107,7 +110,7 @@ def _at_least(tensors: Any, name: str, rank: int) -> list[Tensor]:
         raise RuntimeError(f"{name} expects a non-empty TensorList")
     if rank == 1:
         return [t if t._shape else viewed(t, (1,)) for t in found]
-    return [_as_matrix(t) for t in found]
+    return [as_matrix(t) for t in found]
 
 
 @word("torch.hstack")
@@ -144,10 +147,8 @@ def _piece(x: Tensor, result: Tensor, axis: int, start: int, size: int) -> Tenso
     """Marks one output of a Split as the slice of `x` that it is."""
     plan = Plan()
     plan.cuts.append(Cut(axis, start, size, 1, start, start + size, dropped=False))
-    from mcore.platform.words.assigning import write_basic
-
     return view_of(
-        x, result, Reading(plan), lambda base, new: write_basic(base, new, plan), _basic_strides(plan)
+        x, result, Reading(plan), lambda base, new: write_basic(base, new, plan), basic_strides(plan)
     )
 
 
@@ -235,6 +236,13 @@ def split_with_sizes(input: Tensor, split_sizes: Sequence[int], dim: int = 0) ->
     return _given_pieces(input, sizes_of((split_sizes,), "split_with_sizes", "split_sizes"), axis)
 
 
+def _always_as_many(length: int, size: int, chunks: int) -> bool:
+    """Whether every size of the axis gives `chunks` pieces: from chunks * (chunks - 1) elements on it does."""
+    if type(length) is not Dim or dims.equal_always(size * chunks, length):
+        return True
+    return dims.never_above(chunks * (chunks - 1), length)
+
+
 @word("torch.chunk", "Tensor.chunk", "torch.unsafe_chunk", "Tensor.unsafe_chunk")
 def chunk(input: Tensor, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
     """At most `chunks` pieces, all of ceil(n / chunks) elements but the last, which may be smaller."""
@@ -247,9 +255,8 @@ def chunk(input: Tensor, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
     if int(size) == 0:
         return pieces(input, axis, [0] * int(chunks))
     count = -(-int(length) // int(size))
-    if type(length) is Dim and dims.least(dims.add(length.expr, dims.constant(chunks * (chunks - 1)), sign=-1)) < 0:
-        if not (count == chunks and dims.equal_always(size * chunks, length)):
-            note(f"chunk({int(chunks)}) of {dims.text(length.expr)} gives {count} pieces")
+    if not _always_as_many(length, size, int(chunks)):
+        note(f"chunk({int(chunks)}) of {dims.text(dims.expr_of(length))} gives {count} pieces")
     if count == 1:
         return (alias(input),)
     last = length - size * (count - 1)
@@ -276,14 +283,10 @@ def _tensor_split(x: Tensor, given: Any, dim: int) -> tuple[Tensor, ...]:
         return _sections(x, given, axis)
     length, out = x.shape[axis], []
     bounds = [0, *sizes_of((given,), "tensor_split", "indices"), length]
-    for low, high in zip(bounds, bounds[1:], strict=False):
-        first, last = _clamped(low, length), _clamped(high, length)
+    for low, high in itertools.pairwise(bounds):
+        first, last = clamped(low, length, 0), clamped(high, length, length)
         out.append(slice_view(x, axis, first, dims.dim_max(last - first, 0)))
     return tuple(out)
-
-
-def _clamped(bound: int, length: int) -> int:
-    return dims.dim_max(length + bound, 0) if int(bound) < 0 else dims.dim_min(bound, length)
 
 
 @word("torch.tensor_split", "Tensor.tensor_split")

@@ -161,9 +161,7 @@ def _smoothed(
 ) -> Tensor:
     """A share of the loss spread over all classes; its mean is by the labels' weights, as the loss's is."""
     kind, axis = logarithms._dtype, labels.axis
-    scores = (
-        logarithms if weight is None else join("Mul", logarithms, _along_classes(weight, logarithms), kind)
-    )
+    scores = logarithms if weight is None else join("Mul", logarithms, _along_classes(weight, logarithms), kind)
     spread = unary("Neg", sum_along(scores, axis))
     spread = where(labels.ignored, constant(0, kind), spread)
     spread = labels.reduced(spread, reduction)

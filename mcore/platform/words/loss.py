@@ -95,9 +95,7 @@ def _difference(input: Tensor, target: Tensor) -> tuple[Tensor, dtype]:
     return join("Sub", a, b, kind), kind
 
 
-def _weighted(
-    loss: Tensor, input: Tensor, weight: Tensor | None, reduction: str, *, by_weight: bool
-) -> Tensor:
+def _weighted(loss: Tensor, input: Tensor, weight: Tensor | None, reduction: str, *, by_weight: bool) -> Tensor:
     """The reduced loss; with weights, its mean is over their sum (`by_weight`) or over the elements."""
     if weight is None:
         return reduced(loss, reduction)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from mcore.platform import dtypes
-from mcore.platform.dim import Dim
+from mcore.platform.dim import Dim, dim_max, dim_min
 from mcore.platform.errors import ShapeError
 from mcore.platform.tensor import Tensor, emit, ints
 from mcore.platform.word import word
@@ -55,8 +55,9 @@ def _cropped(x: Tensor, amounts: Amounts) -> Tensor:
 
 def _apart(amounts: Amounts) -> tuple[Amounts, Amounts]:
     """What is added and what is taken away."""
-    grown = [(a, low if int(low) > 0 else 0, high if int(high) > 0 else 0) for a, low, high in amounts]
-    cut = [(a, low if int(low) < 0 else 0, high if int(high) < 0 else 0) for a, low, high in amounts]
+    # By size, not by its value now: an amount computed from a size may be 0 here and 3 elsewhere.
+    grown = [(a, dim_max(low, 0), dim_max(high, 0)) for a, low, high in amounts]
+    cut = [(a, dim_min(low, 0), dim_min(high, 0)) for a, low, high in amounts]
     return [g for g in grown if _any(g)], [c for c in cut if _any(c)]
 
 

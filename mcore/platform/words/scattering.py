@@ -1,4 +1,4 @@
-"""Elements named by index tensors: gather, scatter and its reductions, the index_* words, masks, nonzero."""
+"""Elements named by index tensors: gather, scatter and its reductions, the index_* words, take and put."""
 
 from __future__ import annotations
 
@@ -14,20 +14,31 @@ from mcore.platform.errors import ShapeError
 from mcore.platform.tensor import Tensor, constant, emit
 from mcore.platform.word import inplace, word
 from mcore.platform.words._common import (
-    as_tensor, axis_of, broadcast, cast, check_tensor, is_number, plain, same_shape,
+    as_tensor,
+    axis_of,
+    broadcast,
+    cast,
+    check_tensor,
+    is_number,
+    plain,
+    same_shape,
 )  # fmt: skip
+from mcore.platform.words._plan import plan_of
 from mcore.platform.words._views import (
-    expanded, reshaped, resized, same_value, sliced, speaking, squeezed, transposed, unsqueezed,
+    expanded,
+    reshaped,
+    resized,
+    same_value,
+    sliced,
+    unsqueezed,
 )  # fmt: skip
-from mcore.platform.words.assigning import assigned, chosen, put_advanced, write_basic
-from mcore.platform.words.indexing import (
-    Plan, _number_cut, _slice_cut, check_bounds, compressed, plan_of, where_true,
-)  # fmt: skip
+from mcore.platform.words.assigning import assigned, chosen, put_advanced
+from mcore.platform.words.indexing import check_bounds
 
 _INT64, _INDEX = dtypes.int64, (dtypes.int32, dtypes.int64)
 
 
-def _as_vector(x: Tensor) -> Tensor:
+def as_vector(x: Tensor) -> Tensor:
     """A tensor without axes as one of one element."""
     return x if x._shape else reshaped(x, (1,))
 
@@ -61,8 +72,8 @@ def gather(input: Tensor, dim: int, index: Tensor, *, sparse_grad: bool = False)
     if _empty(index._shape):
         return constant(np.zeros(plain(index.shape)), input._dtype)
     _check_index(index, input, "gather", "input")
-    shape, places = index.shape, _as_vector(index)
-    x = _as_vector(input)
+    shape, places = index.shape, as_vector(index)
+    x = as_vector(input)
     if _larger(places.shape, x.shape, axis):
         raise ShapeError(
             f"Size does not match at dimension {_where_larger(places.shape, x.shape, axis)} expected index "
@@ -101,9 +112,9 @@ def _scattered(input: Tensor, dim: int, index: Tensor, src: Any, how: Any, name:
     if _empty(index._shape):
         return same_value(input)
     _check_index(index, input, name, "self")
-    x, places = _as_vector(input), _as_vector(index)
+    x, places = as_vector(input), as_vector(index)
     if isinstance(src, Tensor):
-        src = _fitting_source(x, axis, places, _as_vector(src), name)
+        src = _fitting_source(x, axis, places, as_vector(src), name)
     else:
         if _larger(places.shape, x.shape, axis):
             raise ShapeError(
@@ -241,7 +252,7 @@ def _check_vector(index: Tensor, name: str) -> Tensor:
         raise IndexError(f"{name}(): Index is supposed to be a vector")
     if index._dtype not in _INDEX:
         raise RuntimeError(f"{name}(): Expected dtype int32 or int64 for index")
-    return _as_vector(index)
+    return as_vector(index)
 
 
 @word("torch.index_select", "Tensor.index_select")
@@ -249,7 +260,7 @@ def index_select(input: Tensor, dim: int, index: Tensor) -> Tensor:
     """The elements along `dim` that a vector names, in its order."""
     axis = axis_of(dim, len(input._shape))
     places = _check_vector(index, "index_select")
-    x = _as_vector(input)
+    x = as_vector(input)
     shape = resized(x.shape, axis, places.shape[0])
     check_bounds(places, x.shape[axis], axis, kind=RuntimeError)
     out = emit("Gather", [x, places], shape, x._dtype, axis=axis)
@@ -262,7 +273,7 @@ def _along(
     """Checked arguments of index_add and index_copy, with an axis at least."""
     axis = axis_of(dim, len(input._shape))
     places = _check_vector(index, name)
-    x, source = _as_vector(input), _as_vector(source)
+    x, source = as_vector(input), as_vector(source)
     count = int(source.shape[axis]) if axis < len(source._shape) else 1
     if int(places.shape[0]) != count:
         between = f": ({count}), for dim: {axis}" if kind is RuntimeError else f" ({count})"
@@ -316,7 +327,7 @@ def index_fill(input: Tensor, dim: int, index: Tensor, value: Any) -> Tensor:
             f"{len(value._shape)} dimension(s)."
         )
     places = _check_vector(index, "index_fill")
-    x = _as_vector(input)
+    x = as_vector(input)
     size = x.shape[axis]
     check_bounds(places, size, axis)
     # A mask along one axis broadcasts: nothing as large as `x` is built.
@@ -364,7 +375,8 @@ def take(input: Tensor, index: Tensor) -> Tensor:
     flat = input if len(input._shape) == 1 else reshaped(input, (product(input.shape),))
     if index._dtype is not _INT64:
         raise RuntimeError(f"take(): Expected a long tensor for index, but got {index._dtype.title}")
-    check_bounds(index, flat.shape[0], text="out of range: tried to access index {index} on a tensor of {size} elements.")
+    text = "out of range: tried to access index {index} on a tensor of {size} elements."
+    check_bounds(index, flat.shape[0], text=text)
     return emit("Gather", [flat, index], index.shape, input._dtype, axis=0)
 
 
@@ -412,140 +424,8 @@ def put(input: Tensor, index: Tensor, source: Tensor, accumulate: bool = False) 
     return reshaped(out, input.shape) if len(input._shape) != 1 else out
 
 
-# --- masks
-
-
-@word("torch.masked_select", "Tensor.masked_select")
-def masked_select(input: Tensor, mask: Tensor) -> Tensor:
-    """The elements where a broadcastable mask is true, in order, as a vector. Its size depends on data."""
-    if mask._dtype is not dtypes.bool_:
-        raise RuntimeError("masked_select: expected BoolTensor for mask")
-    shape = broadcast(mask.shape, input.shape)
-    x, mask = _as_vector(expanded(input, shape)), _as_vector(expanded(mask, shape))
-    return compressed(x, 0, mask)
-
-
-@word("torch.masked_scatter", "Tensor.masked_scatter")
-def masked_scatter(input: Tensor, mask: Tensor, source: Tensor) -> Tensor:
-    """`input` with the places where a mask is true filled by the elements of `source`, in order.
-
-    How many trues came before says which element belongs to a place, so that no size depends on data.
-    """
-    if mask._dtype is not dtypes.bool_:
-        raise RuntimeError(f"masked_scatter_ only supports boolean masks, but got mask with dtype {mask._dtype.title}")
-    if source._dtype is not input._dtype:
-        raise RuntimeError(
-            "masked_scatter: expected self and source to have same dtypes but got"
-            f"{input._dtype.title} and {source._dtype.title}"
-        )
-    shape = broadcast(input.shape, mask.shape)
-    count = product(shape)
-    if _empty(shape) or _empty(source.shape):
-        return same_value(expanded(input, shape))
-    mask = expanded(mask, shape)
-    flat = mask if len(shape) == 1 else reshaped(mask, (count,))
-    seen = emit("CumSum", [cast(flat, _INT64), constant(0, _INT64)], (count,), _INT64)
-    place = emit("Sub", [seen, constant(1, _INT64)], (count,), _INT64)
-    place = emit("Max", [place, constant(0, _INT64)], (count,), _INT64)
-    values = source if len(source._shape) == 1 else reshaped(source, (product(source.shape),))
-    values = emit("Gather", [values, place], (count,), source._dtype, axis=0)
-    values = values if len(shape) == 1 else reshaped(values, shape)
-    return chosen(mask, values, expanded(input, shape))
-
-
-# --- where elements are not zero
-
-
-def _coordinates(x: Tensor) -> Tensor:
-    """(count, rank) places of what is not zero."""
-    if not x._shape:  # as a vector, whose one coordinate is then left out
-        found = where_true(reshaped(x, (1,)))
-        return reshaped(sliced(found, [(0, 0, 0, 1)], (0, found.shape[1])), (found.shape[1], 0))
-    return transposed(where_true(x), (1, 0))
-
-
-def _columns(x: Tensor) -> tuple[Tensor, ...]:
-    """One vector of places for each axis; a tensor without axes counts as a vector."""
-    found = where_true(_as_vector(x))
-    count = found.shape[1]
-    if len(found._shape) and int(found.shape[0]) == 1:
-        return (squeezed(found, [0]),)
-    return tuple(
-        emit("Gather", [found, constant(k, _INT64)], (count,), _INT64, axis=0) for k in range(int(found.shape[0]))
-    )
-
-
-@word("torch.nonzero", "Tensor.nonzero")
-def nonzero(input: Tensor, *, as_tuple: bool = False) -> Tensor | tuple[Tensor, ...]:
-    """Where elements are not zero, in order: (count, rank), or one vector for each axis. Depends on data."""
-    return _columns(input) if as_tuple else _coordinates(input)
-
-
-@word("torch.argwhere", "Tensor.argwhere")
-def argwhere(input: Tensor) -> Tensor:
-    """Where elements are not zero: (count, rank)."""
-    return _coordinates(input)
-
-
-@speaking
-def nonzero_where(condition: Tensor) -> tuple[Tensor, ...]:
-    """`torch.where` with a condition alone: one vector of places for each axis."""
-    return _columns(condition)
-
-
-# --- a copy of a tensor with a view of it replaced
-
-
-def _replaced_view(x: Tensor, src: Tensor, wanted: Sequence[int], plan: Plan) -> Tensor:
-    _check_slice(src, wanted)
-    if not (plan.cuts or plan.picks or plan.added):
-        return same_value(cast(src, x._dtype))
-    return write_basic(x, cast(src, x._dtype), plan)
-
-
-def _check_slice(src: Tensor, wanted: Sequence[int]) -> None:
-    if not same_shape(src.shape, wanted):
-        raise ShapeError(
-            f"expected src to have a size equal to the slice of self. src size = {plain(src.shape)}, slice size = "
-            f"{plain(wanted)}"
-        )
-
-
-@word("torch.select_scatter", "Tensor.select_scatter")
-def select_scatter(input: Tensor, src: Tensor, dim: int, index: int) -> Tensor:
-    """`input` with `select(dim, index)` replaced by `src`."""
-    axis = axis_of(dim, len(input._shape))
-    plan = Plan()
-    plan.cuts.append(_number_cut(index, axis, input.shape[axis], axis))
-    return _replaced_view(input, src, plan.basic_shape(input.shape), plan)
-
-
-@word("torch.slice_scatter", "Tensor.slice_scatter")
-def slice_scatter(
-    input: Tensor, src: Tensor, dim: int = 0, start: int | None = None, end: int | None = None, step: int = 1
-) -> Tensor:
-    """`input` with a slice of one axis replaced by `src`."""
-    axis = axis_of(dim, len(input._shape))
-    found = _slice_cut(slice(start, end, step), axis, input.shape[axis])
-    plan = Plan()
-    if found is not None:
-        plan.cuts.append(found)
-    return _replaced_view(input, src, plan.basic_shape(input.shape), plan)
-
-
-@word("torch.diagonal_scatter", "Tensor.diagonal_scatter")
-def diagonal_scatter(input: Tensor, src: Tensor, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Tensor:
-    """`input` with a diagonal replaced by `src`."""
-    from mcore.platform.words.arranging import diagonal_view
-
-    view = diagonal_view(input, offset, dim1, dim2)
-    _check_slice(src, view.shape)
-    assert view._view is not None
-    return view._view.write(input, cast(src, input._dtype))
-
-
 for _word in (
-    scatter, scatter_add, scatter_reduce, index_add, index_copy, index_fill, index_reduce, index_put, masked_scatter, put
+    scatter, scatter_add, scatter_reduce, index_add, index_copy, index_fill, index_reduce, index_put, put
 ):  # fmt: skip
     inplace(_word, f"Tensor.{_word.__name__}_")
 inplace(index_put, "torch.index_put_")

@@ -1,4 +1,4 @@
-"""Words that look at the same elements under another shape, order or repetition: reshape, permute, expand.
+"""Words that look at the same elements under another shape: reshape, flatten, squeeze and their kin.
 
 All are views as torch's are. Symbolic sizes stay symbolic: what keeps its place is copied by the runtime (0), one
 size is left to it (-1), only the rest is computed.
@@ -6,7 +6,6 @@ size is left to it (-1), only the rest is computed.
 
 from __future__ import annotations
 
-import functools
 import operator
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -18,10 +17,10 @@ from mcore.platform.dtypes import dtype
 from mcore.platform.errors import ShapeError, unsupported
 from mcore.platform.graph import current
 from mcore.platform.tensor import Tensor, View
-from mcore.platform.word import publish, word
+from mcore.platform.word import word
 from mcore.platform.words import _views
-from mcore.platform.words._common import axis_of, broadcast, cast, plain
-from mcore.platform.words._views import alias, expanded, reshaped, speaking, transposed
+from mcore.platform.words._common import axis_of, cast, plain
+from mcore.platform.words._views import alias, reshaped, speaking
 
 
 def sizes_of(given: Sequence[Any], name: str, argument: str) -> tuple[int, ...]:
@@ -309,292 +308,6 @@ def unsqueeze(input: Tensor, dim: int) -> Tensor:
     return out
 
 
-# --- order of axes
-
-
-@speaking
-def _transpose(x: Tensor, order: tuple) -> Tensor:
-    return transposed(x, order)
-
-
-def reordered(x: Tensor, order: tuple) -> Tensor:
-    """`x` with its axes in another order, as a view."""
-    out = transposed(x, order)
-    if out is x:
-        return alias(x)
-    out._view = View(
-        x,
-        lambda base: _transpose(base, order),
-        lambda base, new: _transpose(new, _views.inverse(order)),
-        lambda strides: [strides[a] for a in order],
-    )
-    return out
-
-
-def _permuted(x: Tensor, dims_: Sequence[int]) -> Tensor:
-    rank = len(x._shape)
-    if len(dims_) != rank:
-        raise ShapeError(
-            "permute(sparse_coo): number of dimensions in the tensor input does not match the length of the "
-            f"desired ordering of dimensions i.e. input.dim() = {rank} is not equal to len(dims) = {len(dims_)}"
-        )
-    order = tuple([axis_of(d, rank) for d in dims_])
-    if len(set(order)) != rank:
-        raise ShapeError("permute(): duplicate dims are not allowed.")
-    return reordered(x, order)
-
-
-@word("torch.permute")
-def permute(input: Tensor, dims: Sequence[int]) -> Tensor:
-    """Axes in the order `dims`."""
-    return _permuted(input, sizes_of((dims,), "permute", "dims"))
-
-
-@word("Tensor.permute")
-def permute_method(self: Tensor, *axes: Any, **named: Any) -> Tensor:
-    """`permute`, the axes one by one or as a tuple."""
-    return _permuted(self, spread(axes, named, "permute", "dims"))
-
-
-def _swapped(x: Tensor, a: int, b: int) -> Tensor:
-    rank = len(x._shape)
-    a, b = axis_of(a, rank), axis_of(b, rank)
-    order = list(range(rank))
-    if rank:
-        order[a], order[b] = b, a
-    return reordered(x, tuple(order))
-
-
-@word("torch.transpose", "Tensor.transpose", "torch.swapdims", "Tensor.swapdims")
-def transpose(input: Tensor, dim0: int, dim1: int) -> Tensor:
-    """Two axes exchanged."""
-    return _swapped(input, dim0, dim1)
-
-
-@word("torch.swapaxes", "Tensor.swapaxes")
-def swapaxes(input: Tensor, axis0: int, axis1: int) -> Tensor:
-    """Two axes exchanged, by numpy's name."""
-    return _swapped(input, axis0, axis1)
-
-
-@word("torch.t", "Tensor.t")
-def t(input: Tensor) -> Tensor:
-    """A matrix transposed; a vector or number as it is."""
-    rank = len(input._shape)
-    if rank > 2:
-        raise ShapeError(f"t() expects a tensor with <= 2 dimensions, but self is {rank}D")
-    return reordered(input, tuple(reversed(range(rank))))
-
-
-@word("torch.movedim", "Tensor.movedim", "torch.moveaxis", "Tensor.moveaxis")
-def movedim(input: Tensor, source: int | Sequence[int], destination: int | Sequence[int]) -> Tensor:
-    """Axes `source` brought to the places `destination`; the others keep their order."""
-    if isinstance(source, int) is not isinstance(destination, int):
-        raise TypeError("movedim() received an invalid combination of arguments: one int and one tuple")
-    rank = len(input._shape)
-    lists = [[v] if isinstance(v, int) else list(v) for v in (source, destination)]
-    if len(lists[0]) != len(lists[1]):
-        raise ShapeError(
-            "movedim: Invalid source or destination dims: source "
-            f"({lists[0]} dims) should contain the same number of dims as destination ({lists[1]} dims)"
-        )
-    places = [[axis_of(d, rank) for d in given] for given in lists]
-    for given, axes, name in zip(lists, places, ("source", "destination"), strict=True):
-        if len(set(axes)) != len(axes):
-            raise ShapeError(f"movedim: repeated dim in `{name}` ({given})")
-    if rank == 0:
-        return alias(input)
-    order: list[int] = [-1] * rank
-    for a, b in zip(*places, strict=True):
-        order[b] = a
-    rest = iter(a for a in range(rank) if a not in places[0])
-    return reordered(input, tuple(a if a >= 0 else next(rest) for a in order))
-
-
-def _matrix_transpose(x: Tensor, name: str) -> Tensor:
-    rank = len(x._shape)
-    if rank < 2:
-        raise ShapeError(
-            f"tensor.{name} is only supported on matrices or batches of matrices. Got {rank}-D tensor."
-        )
-    return _swapped(x, -2, -1)
-
-
-@word("torch.adjoint", "Tensor.adjoint")
-def adjoint(input: Tensor) -> Tensor:
-    """The last two axes exchanged: all numbers here are real."""
-    return _matrix_transpose(input, "adjoint()")
-
-
-@word("Tensor.T.__get__")
-def all_reversed(self: Tensor) -> Tensor:
-    """`x.T`: all axes in reverse order."""
-    return reordered(self, tuple(reversed(range(len(self._shape)))))
-
-
-@word("Tensor.mT.__get__")
-def matrix_transpose(self: Tensor) -> Tensor:
-    """`x.mT`: the last two axes exchanged."""
-    return _matrix_transpose(self, "mT")
-
-
-@word("Tensor.mH.__get__")
-def matrix_adjoint(self: Tensor) -> Tensor:
-    """`x.mH`: the last two axes exchanged, the numbers being real."""
-    return _matrix_transpose(self, "mH")
-
-
-@word("Tensor.H.__get__")
-def matrix_adjoint_of_one(self: Tensor) -> Tensor:
-    """`x.H`: a matrix transposed, the numbers being real."""
-    rank = len(self._shape)
-    if rank not in (0, 2):
-        hint = "" if rank < 2 else " For batches of matrices, consider using tensor.mH"
-        raise ShapeError(
-            f"tensor.H is only supported on matrices (2-D tensors). Got {rank}-D tensor.{hint}"
-        )
-    return reordered(self, tuple(reversed(range(rank))))
-
-
-for _name, _getter in (
-    ("T", all_reversed), ("mT", matrix_transpose), ("mH", matrix_adjoint), ("H", matrix_adjoint_of_one)
-):  # fmt: skip
-    publish(property(_getter), f"Tensor.{_name}")  # type: ignore[type-var]
-
-
-# --- in-place twins
-
-
-def _in_place(function: Callable[..., Tensor], *names: str) -> None:
-    """Publishes words that give the tensor itself another shape.
-
-    Differs: views of it that were taken before keep their shape only until it is written to.
-    """
-
-    @functools.wraps(function)
-    def write(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
-        if self._view is None:
-            self._take(function(self, *args, **kwargs))
-            return self
-        before = Tensor.__new__(Tensor)
-        for slot in Tensor.__slots__:
-            if slot != "__weakref__":
-                setattr(before, slot, getattr(self, slot))
-        new = function(before, *args, **kwargs)
-        self._take(new)
-        self._view = new._view
-        return self
-
-    publish(write, *names)
-
-
-_in_place(squeeze, "Tensor.squeeze_")
-_in_place(unsqueeze, "Tensor.unsqueeze_")
-_in_place(transpose, "Tensor.transpose_", "Tensor.swapdims_")
-_in_place(swapaxes, "Tensor.swapaxes_")
-_in_place(t, "Tensor.t_")
-
-
-@word("torch.as_strided", "Tensor.as_strided")
-def as_strided(
-    input: Tensor, size: Sequence[int], stride: Sequence[int], storage_offset: int | None = None
-) -> Tensor:
-    """Refused: a graph has no memory to stride over."""
-    raise unsupported("as_strided", "memory layout", "unfold, diagonal, slices and index tensors")
-
-
-# --- repetition without memory
-
-
-def _expanded_view(x: Tensor, shape: tuple) -> Tensor:
-    out = expanded(x, shape)
-    if out is x:
-        return alias(x)
-    old = x.shape
-
-    def write(base: Tensor, new: Tensor) -> Tensor:
-        if dims.product(map(int, shape)) == dims.product(map(int, old)):  # nothing came to stand twice
-            return _reshape_to(new, base.shape)
-        raise RuntimeError(
-            "unsupported operation: more than one element of the written-to tensor refers to a single memory "
-            "location. Please clone() the tensor before performing the operation."
-        )
-
-    def strides(given: list[int]) -> list[int]:
-        lead = len(shape) - len(old)
-        kept = [
-            0 if int(n) == 1 and int(shape[lead + k]) != 1 else s
-            for k, (s, n) in enumerate(zip(given, old, strict=True))
-        ]
-        return [0] * lead + kept
-
-    out._view = View(x, lambda base: _expand(base, shape), write, strides)
-    return out
-
-
-@speaking
-def _expand(x: Tensor, shape: tuple) -> Tensor:
-    return expanded(x, shape)
-
-
-def expand_shape(x: Tensor, sizes: Sequence[int]) -> tuple:
-    """What `expand` to `sizes` gives, -1 filled in. Raises RuntimeError in torch's words."""
-    old = x.shape
-    lead = len(sizes) - len(old)
-    if lead < 0:
-        raise ShapeError(
-            f"expand(torch.{x._dtype.title}Tensor{{{plain(old)}}}, size={plain(sizes)}): the number of sizes "
-            f"provided ({len(sizes)}) must be greater or equal to the number of dimensions in the tensor ({len(old)})"
-        )
-    out = []
-    for k, size in enumerate(sizes):
-        if k < lead:
-            if int(size) < 0:
-                raise ShapeError(
-                    f"The expanded size of the tensor ({int(size)}) isn't allowed in a leading, non-existing "
-                    f"dimension {k}"
-                )
-            out.append(size)
-        elif int(size) == -1:
-            out.append(old[k - lead])
-        elif int(size) == int(old[k - lead]) or (int(old[k - lead]) == 1 and int(size) >= 0):
-            out.append(size if type(size) is Dim or int(size) != int(old[k - lead]) else old[k - lead])
-        else:
-            raise ShapeError(
-                f"The expanded size of the tensor ({int(size)}) must match the existing size "
-                f"({int(old[k - lead])}) at non-singleton dimension {k}.  Target sizes: {plain(sizes)}.  "
-                f"Tensor sizes: {plain(old)}"
-            )
-    return tuple(out)
-
-
-@word("Tensor.expand")
-def expand(self: Tensor, *sizes: Any, implicit: bool = False, **named: Any) -> Tensor:
-    """`self` repeated along axes of size 1 and along new leading axes; -1 keeps a size."""
-    return _expanded_view(self, expand_shape(self, spread(sizes, named, "expand", "size")))
-
-
-@word("Tensor.expand_as")
-def expand_as(self: Tensor, other: Tensor) -> Tensor:
-    """`expand` to the shape of `other`."""
-    return _expanded_view(self, expand_shape(self, other.shape))
-
-
-@word("torch.broadcast_to", "Tensor.broadcast_to")
-def broadcast_to(input: Tensor, size: Sequence[int]) -> Tensor:
-    """`expand` by numpy's name."""
-    return _expanded_view(input, expand_shape(input, sizes_of((size,), "broadcast_to", "size")))
-
-
-@word("torch.broadcast_tensors")
-def broadcast_tensors(*tensors: Any) -> tuple[Tensor, ...]:
-    """Tensors expanded to their common shape."""
-    if len(tensors) == 1 and isinstance(tensors[0], tuple | list):
-        tensors = tuple(tensors[0])
-    shape = broadcast(*(t.shape for t in tensors))
-    return tuple(_expanded_view(t, shape) for t in tensors)
-
-
 # --- as one axis more at least
 
 
@@ -615,10 +328,10 @@ def atleast_1d(*tensors: Any) -> Any:
 @word("torch.atleast_2d")
 def atleast_2d(*tensors: Any) -> Any:
     """Tensors with two axes at least; a vector becomes a row."""
-    return _atleast(_as_matrix, tensors)
+    return _atleast(as_matrix, tensors)
 
 
-def _as_matrix(x: Tensor) -> Tensor:
+def as_matrix(x: Tensor) -> Tensor:
     if len(x._shape) >= 2:
         return x
     return unsqueeze(x, 0) if x._shape else viewed(x, (1, 1))
@@ -637,3 +350,11 @@ def atleast_3d(*tensors: Any) -> Any:
         return viewed(x, (1, x.shape[0], 1) if rank else (1, 1, 1))
 
     return _atleast(one, tensors)
+
+
+@word("torch.as_strided", "Tensor.as_strided")
+def as_strided(
+    input: Tensor, size: Sequence[int], stride: Sequence[int], storage_offset: int | None = None
+) -> Tensor:
+    """Refused: a graph has no memory to stride over."""
+    raise unsupported("as_strided", "memory layout", "unfold, diagonal, slices and index tensors")
