@@ -12,6 +12,7 @@ A ```text block is what the block above it prints; `...` stands for anything.
 import ast
 import doctest
 import importlib.util
+import itertools
 import re
 import shlex
 import tomllib
@@ -51,15 +52,17 @@ def blocks_of(text: str) -> list[Block]:
     page: dict[str, str] = {}
     comment: dict[str, str] = {}
     opening: int | None = None
+    indent = 0  # of a block in a list
     titled = False
-    for number, line in enumerate(text.splitlines()):
+    for number, whole in enumerate(text.splitlines()):
+        line = whole.strip()
         if opening is not None:
             if line == "```":
                 opening = None
             else:
-                found[-1].lines.append(line)
+                found[-1].lines.append(whole[indent:])
         elif line.startswith("```"):
-            opening = number
+            opening, indent = number, whole.index("`")
             found.append(Block(line.removeprefix("```"), [], number, {**page, **comment}))
             comment = {}
         elif match := _COMMENT.fullmatch(line):
@@ -115,7 +118,7 @@ def test_every_snippet_runs_and_prints_what_stands_below_it(page, engine, tmp_pa
     printed = run(page, engine, tmp_path)
 
     same = doctest.OutputChecker().check_output
-    for before, block in zip(blocks, blocks[1:], strict=False):
+    for before, block in itertools.pairwise(blocks):
         if block.language == "text" and before.opening in printed:
             got = printed[before.opening].rstrip() + "\n"
             assert same(block.content, got, doctest.ELLIPSIS), f"line {block.opening + 1} of {page.name}: {got}"

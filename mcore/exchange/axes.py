@@ -217,8 +217,8 @@ class Search:
                 raise RuntimeError(
                     f"one graph cannot hold the size {sizes}"
                     + (f" ({', '.join(changed)} fixed)" if changed else "")
-                    + f": {why.rstrip('.')}. Export that size on its own, or treat sizes alike there (words instead of range, "
-                    "len, int; pad by an amount computed from the shape)."
+                    + f": {why.rstrip('.')}. Export that size on its own, or treat sizes alike there "
+                    "(words instead of range, len, int; pad by an amount computed from the shape)."
                 )
 
 

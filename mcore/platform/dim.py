@@ -9,6 +9,7 @@ Comparisons answer with the concrete value and are noted: what Python decided by
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -48,6 +49,11 @@ def _normal(terms: dict) -> Expr:
     return tuple(sorted(((m, c) for m, c in terms.items() if c), key=repr))
 
 
+# A forward pass does the same few sums with its sizes over and over.
+_remembered = functools.lru_cache(maxsize=8192)
+
+
+@_remembered
 def add(a: Expr, b: Expr, *, sign: int = 1) -> Expr:
     """`a + b`, or `a - b` with sign=-1."""
     terms = dict(a)
@@ -56,6 +62,7 @@ def add(a: Expr, b: Expr, *, sign: int = 1) -> Expr:
     return _normal(terms)
 
 
+@_remembered
 def multiply(a: Expr, b: Expr) -> Expr:
     """`a * b`."""
     terms: dict = {}
@@ -66,6 +73,7 @@ def multiply(a: Expr, b: Expr) -> Expr:
     return _normal(terms)
 
 
+@_remembered
 def floor_divide(a: Expr, b: Expr) -> Expr:
     """`a // b`; what `b` divides without remainder is taken out: `(4 * h + 3) // 4` is `h`."""
     if is_constant(b) and (divisor := constant_value(b)):
@@ -97,6 +105,7 @@ def _exact_quotient(a: Expr, b: Expr) -> Expr | None:
     return _normal(dict(terms))
 
 
+@_remembered
 def remainder(a: Expr, b: Expr) -> Expr:
     """`a % b`, with Python's sign; terms that `b` divides are dropped."""
     if is_constant(b) and (divisor := constant_value(b)):
@@ -168,7 +177,10 @@ def make(value: int, expr: Expr) -> int:
 
 def is_symbolic(values: Iterable[object]) -> bool:
     """True where any of the sizes is symbolic."""
-    return any(type(v) is Dim for v in values)
+    for value in values:
+        if type(value) is Dim:
+            return True
+    return False
 
 
 def _plain(value: Any) -> Any:
@@ -422,6 +434,7 @@ def _dyadic(expr: Expr) -> bool:
     return is_constant(expr) and constant_value(expr).bit_count() == 1
 
 
+@_remembered
 def least(expr: Expr) -> float:
     """A number that the expression is never below, where every size is at least 1; -inf where none is known."""
     found = _least(expr)

@@ -312,7 +312,10 @@ class Recorder:
         """A one-dimensional int64 value of these sizes: a constant, or arithmetic where some are symbolic."""
         sizes = tuple(sizes)
         if not dims.is_symbolic(sizes):
-            return self.constant(np.array(sizes, np.int64), _INT64)
+            value = self._interned.get(("ints", sizes))
+            if value is None:
+                value = self._interned["ints", sizes] = self.constant(np.array(sizes, np.int64), _INT64)
+            return value
         parts: list[int] = []
         plain: list[int] = []
         for size in sizes:

@@ -8,7 +8,7 @@ import numpy as np
 import onnxruntime
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 import mcore.platform as engine
@@ -222,7 +222,8 @@ def movedim_and_swap(m, x):
 PROGRAMS = [
     write_row, write_through_a_chain, add_to_every_second_column, add_to_a_transposed_view,
     write_a_view_of_a_view_twice, chunks, splits, unbound, flattened, a_copy_is_no_view, a_contiguous_copy_is_no_view,
-    a_view_of_a_permuted_tensor, view_by_shape, unflattened, narrowed, diagonal, windows_that_do_not_overlap, windows_side_by_side, a_mask, a_masked_view, index_tensors,
+    a_view_of_a_permuted_tensor, view_by_shape, unflattened, narrowed, diagonal, windows_that_do_not_overlap,
+    windows_side_by_side, a_mask, a_masked_view, index_tensors,
     the_index_list_in_a_slice, integers_through_tensors, the_base_changes_under_a_view, a_shift,
     numbers_of_every_kind, the_whole, shape_words_in_place, expanded_without_growing, movedim_and_swap,
 ]  # fmt: skip
@@ -462,6 +463,42 @@ class Windows(engine.Module):
 
 
 WINDOWS = to_onnx(Windows(), (engine.randn(2, 8, 12, 3),), dynamic={0: [0, 1, 2]})
+
+
+BOUNDS = st.none() | st.integers(-6, 6)
+SLICES = st.builds(slice, BOUNDS, BOUNDS, st.sampled_from((None, 1, 2, 3)))
+
+
+class Slices(engine.Module):
+    """Reads and writes a slice, and uses the sizes of what it read as numbers."""
+
+    def __init__(self, index):
+        super().__init__()
+        self.index = index
+
+    def forward(self, x):
+        y = x[self.index]
+        written = x + 0
+        written[self.index] = -y.flip(0)
+        return y + 0.0, engine.ones(y.shape) * 2, y.expand(2, *y.shape).reshape(-1, y.shape[1]) + 0.0, written
+
+
+@settings(max_examples=60, deadline=None)
+@given(rows=SLICES, columns=SLICES)
+def test_a_slice_recorded_at_one_size_reads_and_writes_right_at_every_size(rows, columns):
+    assume(ramp(7, 8)[rows, columns].size)
+    model = to_onnx(Slices((rows, columns)), (engine.tensor(ramp(7, 8)),), dynamic={0: [0, 1]})
+
+    for sizes in ((7, 8), (1, 3), (2, 9), (5, 1), (12, 4)):
+        x = ramp(*sizes)
+        y = x[rows, columns]
+        if y.shape[1] == 0:
+            continue  # what has no elements cannot be cut into rows of no elements
+        written = x.copy()
+        written[rows, columns] = -y[::-1]
+        got = run_onnx(model, [x])
+        for mine, want in zip(got, (y, y * 0 + 2, np.concatenate([y, y]), written), strict=True):
+            np.testing.assert_array_equal(mine, want)
 
 
 # --- whatever index, shape and order

@@ -17,7 +17,7 @@ from mcore.platform import dtypes
 from mcore.platform.dim import Dim
 from mcore.platform.tensor import Tensor, constant
 from mcore.platform.words._common import cast, plain
-from mcore.platform.words._views import END, joined, reshaped, unsqueezed
+from mcore.platform.words._views import END, joined, plain_shape, reshaped, unsqueezed
 
 _INT64 = dtypes.int64
 # Parts that make torch read a list as if it were a tuple.
@@ -152,7 +152,7 @@ def _width(item: Any) -> int:
 def plan_of(x: Tensor, index: Any) -> Plan:
     """The index taken apart for `x`. Raises IndexError in torch's words."""
     parts = [_part(item) for item in _items(index)]
-    shape, rank = x.shape, len(x._shape)
+    shape, rank = plain_shape(x), len(x._shape)
     taken = sum(map(_width, parts))
     if taken > rank:
         if rank == 0 and any(isinstance(p, slice) for p in parts):

@@ -17,7 +17,7 @@ from mcore.platform import dtypes
 from mcore.platform.dim import Dim
 from mcore.platform.dtypes import dtype
 from mcore.platform.graph import active, current
-from mcore.platform.tensor import Tensor, View, constant, emit, ints
+from mcore.platform.tensor import Tensor, View, constant, emit, emit_plain, ints
 from mcore.platform.word import speak_alone
 
 # To the end of the axis, whatever its size: Slice's ends.
@@ -32,6 +32,13 @@ def speaking(body: Callable[..., Any]) -> Callable[..., Any]:
         return body(*args) if active.recorder is not None else speak_alone(body, body.__name__, args, {})
 
     return spoken
+
+
+def plain_shape(x: Tensor) -> tuple:
+    """The sizes of `x` as a bare tuple, which is quicker to read than `x.shape`."""
+    if x._view is not None:
+        x._refresh()
+    return x._shape
 
 
 def same_value(x: Tensor) -> Tensor:
@@ -121,10 +128,8 @@ def reshaped(x: Tensor, shape: Sequence[int], *, inferred: int = -1) -> Tensor:
     for size in shape:
         if type(size) is Dim:
             return _reshaped_symbolic(x, shape, inferred)
-    target = r.constant(np.array(shape, np.int64), dtypes.int64)
-    if 0 in shape:
-        return emit("Reshape", [x, target], shape, x._dtype, allowzero=1)
-    return emit("Reshape", [x, target], shape, x._dtype)
+    attributes = (("allowzero", 1),) if 0 in shape else ()
+    return emit_plain("Reshape", (x, r.ints(shape)), shape, x._dtype, attributes)
 
 
 def _reshaped_symbolic(x: Tensor, shape: tuple, inferred: int) -> Tensor:
@@ -143,7 +148,7 @@ def _reshaped_symbolic(x: Tensor, shape: tuple, inferred: int) -> Tensor:
         # The runtime cannot divide by the product of the others where that may be zero.
         if not any(_may_be_empty(n) for k, n in enumerate(shape) if k != free):
             target[free] = -1
-    return emit("Reshape", [x, ints(target)], shape, x._dtype)
+    return emit_plain("Reshape", (x, current().ints(target)), shape, x._dtype)
 
 
 def _freest(shape: tuple, computed: list[int], inferred: int) -> int:
@@ -162,8 +167,8 @@ def transposed(x: Tensor, order: Sequence[int]) -> Tensor:
     order = tuple(order)
     if order == tuple(range(len(order))):
         return x
-    shape = x.shape
-    return emit("Transpose", [x], tuple([shape[a] for a in order]), x._dtype, perm=order)
+    shape = plain_shape(x)
+    return emit_plain("Transpose", (x,), tuple([shape[a] for a in order]), x._dtype, (("perm", order),))
 
 
 def inverse(order: Sequence[int]) -> tuple[int, ...]:
@@ -175,23 +180,23 @@ def squeezed(x: Tensor, axes: Sequence[int]) -> Tensor:
     """`x` without these axes of size 1."""
     if not axes:
         return x
-    shape = tuple(n for a, n in enumerate(x.shape) if a not in axes)
-    return emit("Squeeze", [x, ints(axes)], shape, x._dtype)
+    shape = tuple([n for a, n in enumerate(plain_shape(x)) if a not in axes])
+    return emit_plain("Squeeze", (x, current().ints(axes)), shape, x._dtype)
 
 
 def unsqueezed(x: Tensor, axes: Sequence[int]) -> Tensor:
     """`x` with axes of size 1 at these places of the result (in rising order)."""
     if not axes:
         return x
-    shape = list(x.shape)
+    shape = list(plain_shape(x))
     for axis in axes:
         shape.insert(axis, 1)
-    return emit("Unsqueeze", [x, ints(axes)], tuple(shape), x._dtype)
+    return emit_plain("Unsqueeze", (x, current().ints(axes)), tuple(shape), x._dtype)
 
 
 def expanded(x: Tensor, shape: Sequence[int]) -> Tensor:
     """`x` repeated along axes of size 1 up to `shape`; `x` itself where nothing is to repeat."""
-    shape, old = tuple(shape), x.shape
+    shape, old = tuple(shape), plain_shape(x)
     lead = len(shape) - len(old)
     # What `x` already has needs no number: 1 keeps the size.
     target = [n if k < lead or _grows(old[k - lead], n) else 1 for k, n in enumerate(shape)]
@@ -199,7 +204,7 @@ def expanded(x: Tensor, shape: Sequence[int]) -> Tensor:
         return x
     if any(type(n) is int and n == 0 for n in target):
         return _emptied(unsqueezed(x, range(lead)), shape)
-    return emit("Expand", [x, ints(target)], shape, x._dtype)
+    return emit_plain("Expand", (x, current().ints(target)), shape, x._dtype)
 
 
 def _emptied(x: Tensor, shape: tuple) -> Tensor:
@@ -216,11 +221,12 @@ def _grows(old: int, new: int) -> bool:
 
 def sliced(x: Tensor, cuts: Sequence[tuple], shape: Sequence[int]) -> Tensor:
     """One Slice; `cuts`: (axis, start, end, step), with negative and open bounds as ONNX reads them."""
-    starts, ends = ints(c[1] for c in cuts), ints(c[2] for c in cuts)
-    inputs = [x, starts, ends, ints(c[0] for c in cuts)]
-    if any(int(c[3]) != 1 for c in cuts):
-        inputs.append(ints(c[3] for c in cuts))
-    return emit("Slice", inputs, tuple(shape), x._dtype)
+    number = current().ints
+    axes, starts, ends, steps = zip(*cuts, strict=True)
+    inputs = [x, number(starts), number(ends), number(axes)]
+    if any(type(step) is Dim or step != 1 for step in steps):
+        inputs.append(number(steps))
+    return emit_plain("Slice", inputs, tuple(shape), x._dtype)
 
 
 def resized(shape: Sequence[int], axis: int, size: Any) -> tuple:

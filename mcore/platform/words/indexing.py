@@ -47,7 +47,7 @@ def _picked(x: Tensor, axis: int, place: Tensor) -> Tensor:
 
 def narrowed(x: Tensor, cuts: Sequence[Cut]) -> Tensor:
     """All cuts in one Slice; axes of bare numbers stay, with size 1."""
-    shape = list(x.shape)
+    shape = list(plain_shape(x))
     for c in cuts:
         shape[c.axis] = c.size
     return sliced(x, [(c.axis, c.low, c.high, c.step) for c in cuts], shape)
@@ -224,7 +224,7 @@ def getitem(self: Tensor, index: Any) -> Tensor:
     """
     if type(index) is int and self._shape:  # by far the most frequent with slices
         plan = Plan()
-        plan.cuts.append(number_cut(index, 0, self.shape[0], 0))
+        plan.cuts.append(number_cut(index, 0, plain_shape(self)[0], 0))
         return basic_view(self, plan)
     plan = plan_of(self, index)
     if not plan.advanced:

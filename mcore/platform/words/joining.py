@@ -11,11 +11,11 @@ from mcore.platform import dtypes
 from mcore.platform.dim import Dim
 from mcore.platform.errors import ShapeError
 from mcore.platform.graph import current
-from mcore.platform.tensor import Tensor, emit, emit_many, ints
+from mcore.platform.tensor import Tensor, emit, emit_many
 from mcore.platform.word import view_of, word
 from mcore.platform.words._common import axis_of, cast, plain, same_shape
 from mcore.platform.words._plan import Cut, Plan, clamped
-from mcore.platform.words._views import alias, note, resized, same_value, unsqueezed
+from mcore.platform.words._views import alias, note, plain_shape, resized, same_value, unsqueezed
 from mcore.platform.words.assigning import write_basic
 from mcore.platform.words.indexing import Reading, basic_strides, basic_view, slice_view
 from mcore.platform.words.shape import as_matrix, sizes_of, viewed
@@ -48,8 +48,8 @@ def _check_sizes(tensors: list[Tensor], shape: Sequence[int], axis: int, first: 
             raise ShapeError(
                 f"Tensors must have same number of dimensions: got {len(shape)} and {len(tensor._shape)}"
             )
-        for d, (a, b) in enumerate(zip(shape, tensor.shape, strict=True)):
-            if d != axis and int(a) != int(b):
+        for d, (a, b) in enumerate(zip(shape, plain_shape(tensor), strict=True)):
+            if a is not b and d != axis and int(a) != int(b):
                 raise ShapeError(
                     f"Sizes of tensors must match except in dimension {axis}. Expected size {int(a)} but got size "
                     f"{int(b)} for tensor number {first + k} in the list."
@@ -67,14 +67,14 @@ def _joined(tensors: list[Tensor], dim: int) -> Tensor:
     full = [t for t in tensors if len(t._shape) != 1 or type(t._shape[0]) is Dim or t._shape[0] != 0]
     if not full:
         return same_value(tensors[0])
-    shape = full[0].shape
+    shape = plain_shape(full[0])
     axis = axis_of(dim, len(shape))
     if len(full) == 1:
         return same_value(full[0])
     _check_sizes(full, shape, axis, next(k for k, t in enumerate(tensors) if t is full[0]))
     size: int = 0
     for tensor in full:
-        size = tensor.shape[axis] + size
+        size = plain_shape(tensor)[axis] + size
     return emit("Concat", full, resized(shape, axis, size), full[0]._dtype, axis=axis)
 
 
@@ -156,9 +156,9 @@ def pieces(x: Tensor, axis: int, sizes: Sequence[int]) -> tuple[Tensor, ...]:
     """Consecutive pieces of these sizes along one axis, which they fill, by one Split."""
     if len(sizes) == 1:
         return (alias(x),)
-    shape, kind = x.shape, x._dtype
+    shape, kind = plain_shape(x), x._dtype
     outputs = [(resized(shape, axis, size), kind) for size in sizes]
-    found = emit_many("Split", [x, ints(sizes)], outputs, axis=axis)
+    found = emit_many("Split", [x, current().ints(sizes)], outputs, axis=axis)
     out, start = [], 0
     for result, size in zip(found, sizes, strict=True):
         out.append(_piece(x, result, axis, start, size))

@@ -20,7 +20,7 @@ from mcore.platform.tensor import Tensor, View
 from mcore.platform.word import word
 from mcore.platform.words import _views
 from mcore.platform.words._common import axis_of, cast, plain
-from mcore.platform.words._views import alias, reshaped, speaking
+from mcore.platform.words._views import alias, plain_shape, reshaped, speaking
 
 
 def sizes_of(given: Sequence[Any], name: str, argument: str) -> tuple[int, ...]:
@@ -62,8 +62,9 @@ def _index(value: Any, position: int, name: str, argument: str) -> int:
 
 def complete(old: Sequence[int], sizes: Sequence[int]) -> tuple[tuple, int]:
     """The new shape with -1 filled in, and the axis where it stood (or -1)."""
-    hole, known = -1, 1
+    hole, known, total, symbolic = -1, 1, 1, False
     for k, size in enumerate(sizes):
+        symbolic |= type(size) is Dim
         number = int(size)
         if number >= 0:
             known *= number
@@ -73,8 +74,8 @@ def complete(old: Sequence[int], sizes: Sequence[int]) -> tuple[tuple, int]:
             raise ShapeError("only one dimension can be inferred")
         else:
             hole = k
-    total = 1
     for size in old:
+        symbolic |= type(size) is Dim
         total *= int(size)
     if hole >= 0 and total == 0 and known == 0:
         raise ShapeError(
@@ -85,14 +86,12 @@ def complete(old: Sequence[int], sizes: Sequence[int]) -> tuple[tuple, int]:
         raise ShapeError(f"shape '{plain(sizes)}' is invalid for input of size {total}")
     if hole < 0:
         return tuple(sizes), hole
-    rest = [*sizes[:hole], *sizes[hole + 1 :]]
-    return (*sizes[:hole], _quotient(old, rest), *sizes[hole + 1 :]), hole
+    before, after = sizes[:hole], sizes[hole + 1 :]
+    return (*before, _quotient(old, (*before, *after)) if symbolic else total // known, *after), hole
 
 
 def _quotient(numerator: Sequence[int], denominator: Sequence[int]) -> int:
     """Product over product; equal symbolic sizes cancel first, so that the rest stays short."""
-    if not dims.is_symbolic(numerator) and not dims.is_symbolic(denominator):
-        return int(dims.product(numerator)) // int(dims.product(denominator))
     above, below = list(numerator), []
     for size in denominator:
         twin = next((k for k, n in enumerate(above) if type(n) is Dim and dims.equal_always(n, size)), None)
@@ -110,7 +109,7 @@ def _reshape_to(x: Tensor, shape: tuple) -> Tensor:
 
 def viewed(x: Tensor, shape: tuple, inferred: int = -1) -> Tensor:
     """`x` under another shape: a view where torch has one, else a copy."""
-    old = x.shape
+    old = plain_shape(x)
     if len(shape) == len(old) and all(map(dims.equal_always, shape, old)):
         return alias(x)
     out = reshaped(x, shape, inferred=inferred)
@@ -131,13 +130,13 @@ def reshape(input: Tensor, shape: Sequence[int]) -> Tensor:
 
     Raises: RuntimeError where the number of elements differs.
     """
-    return viewed(input, *complete(input.shape, sizes_of((shape,), "reshape", "shape")))
+    return viewed(input, *complete(plain_shape(input), sizes_of((shape,), "reshape", "shape")))
 
 
 @word("Tensor.reshape")
 def reshape_method(self: Tensor, *sizes: Any, **named: Any) -> Tensor:
     """`reshape`, the sizes one by one or as a tuple."""
-    return viewed(self, *complete(self.shape, spread(sizes, named, "reshape", "shape")))
+    return viewed(self, *complete(plain_shape(self), spread(sizes, named, "reshape", "shape")))
 
 
 # Element types of one byte each: reading the bytes as the other is what Cast does.
@@ -155,7 +154,7 @@ def view(self: Tensor, *sizes: Any, dtype: dtype | None = None, **named: Any) ->
         return _view_as_type(self, dtype)
     if len(sizes) == 1 and isinstance(sizes[0], dtypes.dtype):
         return _view_as_type(self, sizes[0])
-    return viewed(self, *complete(self.shape, spread(sizes, named, "view", "size")))
+    return viewed(self, *complete(plain_shape(self), spread(sizes, named, "view", "size")))
 
 
 def _view_as_type(x: Tensor, kind: dtype) -> Tensor:
@@ -195,7 +194,7 @@ def flatten(input: Tensor, start_dim: int = 0, end_dim: int = -1) -> Tensor:
 
     Shapes: (a, b, c, d) from 1 to 2 gives (a, b * c, d).
     """
-    shape = input.shape
+    shape = plain_shape(input)
     rank = len(shape)
     first, last = axis_of(start_dim, rank), axis_of(end_dim, rank)
     if first > last:
