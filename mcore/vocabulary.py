@@ -172,7 +172,7 @@ TOP = (
     *("conv1d", "conv2d", "conv3d", "conv_transpose1d", "conv_transpose2d", "conv_transpose3d", "bilinear"),
     *("relu", "relu_", "prelu", "rrelu", "celu", "selu", "hardshrink", "threshold", "softmax", "log_softmax"),
     *("batch_norm", "instance_norm", "group_norm", "layer_norm", "rms_norm"),
-    *("dropout", "alpha_dropout", "feature_alpha_dropout", "embedding", "embedding_bag"),
+    *("dropout", "alpha_dropout", "feature_alpha_dropout", "embedding"),
     *("max_pool1d", "max_pool2d", "max_pool3d", "avg_pool1d", "adaptive_avg_pool1d", "adaptive_max_pool1d"),
     *("pixel_shuffle", "pixel_unshuffle", "channel_shuffle"),
     *("cosine_similarity", "pairwise_distance", "pdist"),
@@ -185,7 +185,7 @@ TOP = (
 # Norms, products, and the determinant, which ONNX has; decompositions it has not.
 LINALG = (
     *("norm", "vector_norm", "matrix_norm"),
-    *("matmul", "multi_dot", "matrix_power", "vecdot", "cross", "diagonal", "vander", "det"),
+    *("matmul", "multi_dot", "matrix_power", "vecdot", "cross", "diagonal", "det"),
 )
 
 # All of torch's that are not deprecated.

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from mcore.platform import dtypes, errors, graph
+from mcore.platform.borrowed import own
 from mcore.platform.dtypes import dtype
 from mcore.platform.tensor import CPU, Tensor, View, _uids, device
 
@@ -37,7 +38,7 @@ class _State(Tensor):
     """What Parameter and Buffer share: a tensor held by sessions, with attributes of its own as in torch."""
 
     def _adopt(self, data: Tensor | None) -> None:
-        """Becomes a state with the data of another tensor; arrays are never written, so none is copied."""
+        """Becomes a state with the data of another tensor; arrays are never written, so only the caller's own are copied."""
         if data is None:
             self._set_data(np.zeros(0, np.float32), dtypes.float32, CPU)
         elif not isinstance(data, Tensor):
@@ -48,7 +49,7 @@ class _State(Tensor):
         else:
             # A recorded value is read now: what a module owns outlives the recording.
             pending = data._recorder is None and data._view is None and callable(data._array)
-            array = data._array if pending else data._data()
+            array = own(data._array if pending else data._data())
             self._set_lazy(array, tuple(map(int, data._shape)), data._dtype, data._device)
         self._is_state = graph.BAKED
 

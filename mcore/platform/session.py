@@ -17,6 +17,7 @@ import numpy as np
 
 from mcore.ort_values import array_of, ort_value, session_options
 from mcore.platform import dtypes, graph
+from mcore.platform.borrowed import own
 from mcore.platform.errors import located
 from mcore.platform.graph import Place, Recorder
 from mcore.platform.tensor import CPU, Tensor, device
@@ -239,7 +240,7 @@ def run(recorder: Recorder, values: Sequence[int]) -> list[np.ndarray]:
             raise _explained(error, recorder) from error
         found = dict(zip(asked, results, strict=True))
     return [
-        found[v] if v in found else known[v] if v in known else recorder.state_array(v) for v in values
+        found[v] if v in found else own(known[v]) if v in known else recorder.state_array(v) for v in values
     ]
 
 

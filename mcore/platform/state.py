@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from mcore.platform import dtypes
+from mcore.platform.borrowed import own
 from mcore.platform.hooks import Places
 from mcore.platform.parameter import Parameter, alias, become, cast_array
 from mcore.platform.tensor import Tensor
@@ -169,7 +170,7 @@ class StateDict:
             setattr(self, name, new)
         elif new is not state:
             pending = new._recorder is None and new._view is None and new._dtype is state._dtype
-            array = new._array if pending else cast_array(new._data(), state._dtype)
+            array = own(new._array if pending else cast_array(new._data(), state._dtype))
             copy = Tensor._of(np.empty(0, np.float32), state._dtype, state._device)
             copy._array, copy._shape = array, tuple(ours)
             become(state, copy)

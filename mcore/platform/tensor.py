@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mcore.platform import dtypes, graph
+from mcore.platform.borrowed import own
 from mcore.platform.graph import Recorder, active
 
 _uids = itertools.count()
@@ -293,7 +294,7 @@ class Tensor:
 
     def __deepcopy__(self, memo: dict) -> Tensor:
         out = type(self).__new__(type(self))
-        out._set_data(self._data(), self._dtype, self._device)
+        out._set_data(own(self._data()), self._dtype, self._device)
         out._is_state = self._is_state
         memo[id(self)] = out
         return out

@@ -108,7 +108,8 @@ def torch_function(name: str) -> Callable[..., Any]:
     """torch's own function of a word's name: "torch.relu", "F.relu", "Tensor.relu", "linalg.norm"."""
     space, _, rest = name.partition(".")
     owner = {"torch": torch, "F": torch.nn.functional, "Tensor": torch.Tensor, "linalg": torch.linalg}[space]
-    return functools.reduce(getattr, rest.split("."), owner)
+    found = functools.reduce(getattr, rest.split("."), owner)
+    return found if callable(found) else lambda tensor: found.__get__(tensor)  # an attribute: Tensor.T
 
 
 def platform_function(name: str) -> Callable[..., Any]:
@@ -116,7 +117,8 @@ def platform_function(name: str) -> Callable[..., Any]:
     import mcore.platform  # noqa: F401 - fills the table
     from mcore.platform.word import WORDS
 
-    return WORDS[name]
+    found = WORDS[name]
+    return found.fget if isinstance(found, property) else found
 
 
 def swap(value: Any, make: Callable[[Array], Any], dtypes: Callable[[str], Any]) -> Any:

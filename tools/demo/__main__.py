@@ -12,6 +12,8 @@ from typing import Any, NamedTuple
 
 # This process trains, which only the torch engine does; the second one runs on the platform.
 os.environ["MCORE_BACKEND"] = "torch"
+# A thread that waits by spinning takes the core that the other one needs, where something else runs too.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 import numpy as np
 

@@ -42,7 +42,7 @@ def _permuted(x: Tensor, dims_: Sequence[int]) -> Tensor:
             "permute(sparse_coo): number of dimensions in the tensor input does not match the length of the "
             f"desired ordering of dimensions i.e. input.dim() = {rank} is not equal to len(dims) = {len(dims_)}"
         )
-    order = tuple([axis_of(d, rank) for d in dims_])
+    order = tuple([d if 0 <= d < rank else axis_of(d, rank) for d in dims_])
     if len(set(order)) != rank:
         raise ShapeError("permute(): duplicate dims are not allowed.")
     return reordered(x, order)

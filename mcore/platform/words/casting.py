@@ -11,15 +11,16 @@ import numpy as np
 
 from mcore.platform import dim as dims
 from mcore.platform import dtypes
+from mcore.platform.borrowed import own
 from mcore.platform.dtypes import dtype
 from mcore.platform.errors import no_gradients
 from mcore.platform.graph import active
 from mcore.platform.tensor import CPU, Tensor, device
 from mcore.platform.word import publish, speak_alone, view_of, word
 from mcore.platform.words._common import axis_of, cast, result_type
-from mcore.platform.words._views import lies_in_order, strides_of
 from mcore.platform.words._elementwise import both, same_value
 from mcore.platform.words._pieces import expand
+from mcore.platform.words._views import lies_in_order, strides_of
 
 # --- element types and devices
 
@@ -83,10 +84,10 @@ def _cast(x: Tensor, kind: dtype) -> Tensor:
 
 
 def _twin(x: Tensor) -> Tensor:
-    """A tensor of the same value; arrays are never written in place, so nothing need be copied."""
+    """A tensor of the same value; the engine never writes an array, so only the caller's own are copied."""
     if active.recorder is not None:
         return same_value(x)
-    return Tensor._of(x._data(), x._dtype, x._device)
+    return Tensor._of(own(x._data()), x._dtype, x._device)
 
 
 @word("Tensor.type_as", ready=True)

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from mcore.platform import dtypes
+from mcore.platform.borrowed import lend
 from mcore.platform.dim import Dim, DimFloat
 from mcore.platform.dtypes import dtype
 from mcore.platform.errors import no_gradients
@@ -302,7 +303,7 @@ def as_tensor_word(data: Any, dtype: dtype | None = None, device: Any = None) ->
         return data.to(device=device, dtype=dtype)  # type: ignore[attr-defined]
     where = _device(device or CPU)
     if isinstance(data, np.ndarray) and dtype is None:
-        return known(data, dtypes.from_numpy(data.dtype), where)
+        return known(lend(data), dtypes.from_numpy(data.dtype), where)
     return from_data(data, dtype, where)
 
 
@@ -329,12 +330,12 @@ def asarray(
 def from_numpy(ndarray: np.ndarray) -> Tensor:
     """A tensor of an array, not copied.
 
-    Differs: in-place words leave the array as it is.
+    Differs: in-place words leave the array as it is, and views of the tensor may miss later edits of the array.
     """
     if not isinstance(ndarray, np.ndarray):
         raise TypeError(f"expected np.ndarray (got {type(ndarray).__name__})")
     native = ndarray.astype(ndarray.dtype.newbyteorder("="), copy=False)
-    return known(native, dtypes.from_numpy(native.dtype))
+    return known(lend(native), dtypes.from_numpy(native.dtype))
 
 
 @word("torch.scalar_tensor", ready=True)

@@ -25,6 +25,7 @@ from mcore.platform.words._views import (
     counting,
     expanded,
     joined,
+    plain_shape,
     reshaped,
     resized,
     sliced,
