@@ -143,9 +143,7 @@ def available(kind: str | None = None, pattern: str = "*", *, namespace: str = "
         {
             entry.name
             for entry in found
-            if entry.namespace == namespace
-            and kind in (None, entry.kind)
-            and fnmatchcase(entry.name, pattern)
+            if entry.namespace == namespace and kind in (None, entry.kind) and fnmatchcase(entry.name, pattern)
         },
         key=_natural,
     )
@@ -246,9 +244,7 @@ class _Builder:
 
     namespace: str
 
-    def check(
-        self, spec: Any, path: Path = (), version: str | None = None, kind: str | None = None
-    ) -> list[Problem]:
+    def check(self, spec: Any, path: Path = (), version: str | None = None, kind: str | None = None) -> list[Problem]:
         """Every mistake in `spec` and in what is nested in it."""
         if isinstance(spec, Mapping) and type_of(spec) is not None:
             return self.check_component(spec, path, spec.get("@version", version), kind)
@@ -384,9 +380,7 @@ def _unknown(name: str, kind: str | None, namespace: str) -> str:
     likely = nearest(name, names)
     if likely:
         return f"no {what}; the nearest names are {', '.join(likely)}."
-    return (
-        f"no {what}; there are {', '.join(names) if len(names) <= 20 else f'{len(names)}: see mcore list'}."
-    )
+    return f"no {what}; there are {', '.join(names) if len(names) <= 20 else f'{len(names)}: see mcore list'}."
 
 
 def _natural(name: str) -> list[tuple[int, str]]:

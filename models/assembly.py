@@ -77,9 +77,7 @@ class Assembly(Component):
             count = sum(parameter.numel() for parameter in part.parameters())
             maps = ", ".join(f"{c} at 1/{s}" for c, s in getattr(part, "features", []))
             fed = " + ".join(map(str, node.sources))
-            lines.append(
-                f"  {node.name}: {_title(part)} from {fed}, {count:,} parameters{maps and f'; maps {maps}'}"
-            )
+            lines.append(f"  {node.name}: {_title(part)} from {fed}, {count:,} parameters{maps and f'; maps {maps}'}")
         return "\n".join([f"{type(self).__name__}(", *lines, ")"])
 
     def _place(self, name: str, part: Module) -> None:
@@ -181,9 +179,7 @@ def _feeds(node: Node, given: Mapping[str, Feeds]) -> Feeds | None:
             raise _refusal(node, f"{source} is none of the {count} maps of {source.name!r}") from None
         dims.add(feeds.dims)
     if len(dims) > 1:
-        raise _refusal(
-            node, f"{node.name!r} is fed by parts of {' and '.join(map(str, sorted(dims)))} dimensions"
-        )
+        raise _refusal(node, f"{node.name!r} is fed by parts of {' and '.join(map(str, sorted(dims)))} dimensions")
     if not dims:
         return None
     if not features:
@@ -236,9 +232,7 @@ def _spec(plan: Plan, net: Assembly, model: Mapping[str, Any]) -> dict[str, Any]
     for node in plan.nodes:
         maker = node.maker
         if isinstance(maker, Mapping):
-            part = {
-                key: plain(value, f"{node.name}: {key}") for key, value in maker.items() if key != "weights"
-            }
+            part = {key: plain(value, f"{node.name}: {key}") for key, value in maker.items() if key != "weights"}
         elif isinstance(maker, Unbuilt | Component):
             part = maker.spec()
         else:

@@ -146,9 +146,7 @@ def _add(plan: Plan, name: str, maker: Any, kind: str | None, before: str, path:
     texts = given if isinstance(given, list | tuple) else [given]
     sources = [Source.read(text) if isinstance(text, str) else None for text in texts]
     if None in sources or not sources:
-        plan.refuse(
-            (*path, "from"), f"from={given!r} is no name, as in backbone, backbone[0] or backbone[1:3]"
-        )
+        plan.refuse((*path, "from"), f"from={given!r} is no name, as in backbone, backbone[0] or backbone[1:3]")
     plan.nodes.append(Node(name, maker, kind, [source for source in sources if source], path))
 
 

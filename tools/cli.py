@@ -67,11 +67,7 @@ def _run(name: str, words: Sequence[str]) -> int:
         # Mistakes in what was given; any other error is ours, and shows where it happened.
         if os.environ.get("MCORE_TRACEBACK"):
             raise
-        text = (
-            f"{error.filename}: {error.strerror}"
-            if isinstance(error, OSError) and error.filename
-            else str(error)
-        )
+        text = f"{error.filename}: {error.strerror}" if isinstance(error, OSError) and error.filename else str(error)
         print(f"mcore {name}: {text}", file=sys.stderr)
         return 1
 

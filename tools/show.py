@@ -65,9 +65,7 @@ def _size(text: str) -> tuple[int, ...]:
     except ValueError:
         size = ()
     if len(size) < 2 or min(size) < 1:
-        raise ValueError(
-            f"--size {text}: write whole numbers with commas, batch and channels first: 1,3,224,224"
-        )
+        raise ValueError(f"--size {text}: write whole numbers with commas, batch and channels first: 1,3,224,224")
     return size
 
 

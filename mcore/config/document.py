@@ -112,13 +112,9 @@ def _read_file(path: FilePath, within: tuple[FilePath, ...]) -> Config:
     path = FilePath(os.path.normpath(path))
     if path in within:
         loop = " -> ".join(map(str, [*within[within.index(path) :], path]))
-        raise ConfigError(
-            [Mistake(Origin(str(within[-1])), ("extends",), f"files extend each other: {loop}")]
-        )
+        raise ConfigError([Mistake(Origin(str(within[-1])), ("extends",), f"files extend each other: {loop}")])
     if len(within) > MOST_FILES:
-        raise ConfigError(
-            [Mistake(Origin(str(path)), ("extends",), f"more than {MOST_FILES} files in a row")]
-        )
+        raise ConfigError([Mistake(Origin(str(path)), ("extends",), f"more than {MOST_FILES} files in a row")])
     try:
         text = path.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:

@@ -44,9 +44,7 @@ class _Resolver:
     def look_up(self, name: str, path: Path, within: tuple[Path, ...]) -> Any:
         self.count += 1
         if self.count > MOST:
-            raise ConfigError(
-                [Mistake(self.origins.get(path), path, f"more than {MOST} references to follow")]
-            )
+            raise ConfigError([Mistake(self.origins.get(path), path, f"more than {MOST} references to follow")])
         target = self.paths.get(name.strip().replace("[", ".").replace("]", ""))
         if target is None:
             likely = nearest(name, self.paths, most=1)

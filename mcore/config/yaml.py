@@ -58,9 +58,7 @@ def parse(text: str, source: str) -> tuple[Any, dict[Path, Origin]]:
         ConfigError: it isn't YAML, has duplicate keys or tags, or its aliases repeat too much; all at once.
     """
     if len(text) > MOST_CHARACTERS:
-        raise ConfigError(
-            [Mistake(Origin(source), (), f"{len(text)} characters; {MOST_CHARACTERS} are read")]
-        )
+        raise ConfigError([Mistake(Origin(source), (), f"{len(text)} characters; {MOST_CHARACTERS} are read")])
     composer = _Composer(source)
     try:
         data = composer.document(yaml.parse(_PAIR.sub(_joined, text), Loader=_Loader))

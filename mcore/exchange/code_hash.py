@@ -179,9 +179,7 @@ def _defined(node: ast.AST) -> set[str]:
     if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
         return {node.name}
     targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
-    return {
-        part.id for target in targets if target for part in ast.walk(target) if isinstance(part, ast.Name)
-    }
+    return {part.id for target in targets if target for part in ast.walk(target) if isinstance(part, ast.Name)}
 
 
 def _source(module: str) -> _Source | None:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, Self
 
 from mcore.platform import errors, graph
+from mcore.platform.borrowed import own
 from mcore.platform.call import call
 from mcore.platform.dtypes import NAMES, dtype
 from mcore.platform.graph import active
@@ -186,7 +187,7 @@ class Module(Portable, Hooks, StateDict, metaclass=ModuleType):
         recorder = active.recorder
         if recorder is None or tensor._recorder is not recorder:
             if not tensor._is_state:
-                tensor._is_state = graph.BAKED
+                tensor._array, tensor._is_state = own(tensor._array), graph.BAKED
             return
         tensor._is_state = graph.FED
         recorder.mutated[id(tensor)] = tensor

@@ -398,8 +398,13 @@ class Recorder:
     # --- reading values
 
     def evaluate(self, values: Sequence[int], what: str) -> list[np.ndarray]:
-        """Arrays of values in the middle of a recording. Raises RuntimeError when exporting: it names the line."""
-        if self.exporting:
+        """Arrays of values in the middle of a recording.
+
+        Raises:
+            RuntimeError: exporting, and the values depend on more than sizes and constants; it names the line.
+        """
+        sized = self._sizes_behind(values) if self.exporting else False
+        if sized is None:
             from mcore.platform.errors import located
 
             raise RuntimeError(
@@ -410,7 +415,28 @@ class Recorder:
                     self,
                 )
             )
-        return self._run_now(values)
+        arrays = self._run_now(values)
+        if sized:
+            shown = "; ".join(np.array2string(a, threshold=4, edgeitems=2, separator=", ") for a in arrays)
+            self.guards.append((f"a tensor made of sizes alone was read as {shown}", self.place()))
+        return arrays
+
+    def _sizes_behind(self, values: Sequence[int]) -> bool | None:
+        """Whether values depend on sizes of the inputs; None where they depend on more than sizes and constants."""
+        left, seen, sized = [v for v in values if v >= 0], set(), False
+        while left:
+            index = self.producer[left.pop()]
+            if index in seen:
+                continue
+            seen.add(index)
+            node = self.nodes[index]
+            if node[0] in (INPUT, STATE) or node[0].startswith("Random"):
+                return None
+            if node[0] == "Shape" and self.nodes[self.producer[node[1][0]]][0] == INPUT:
+                sized = True
+            elif node[0] != CONSTANT:
+                left += [v for v in node[1] if v >= 0]
+        return sized
 
     def _run_now(self, values: Sequence[int]) -> list[np.ndarray]:
         assert runner is not None

@@ -38,7 +38,7 @@ class _State(Tensor):
     """What Parameter and Buffer share: a tensor held by sessions, with attributes of its own as in torch."""
 
     def _adopt(self, data: Tensor | None) -> None:
-        """Becomes a state with the data of another tensor; arrays are never written, so only the caller's own are copied."""
+        """Becomes a state with the data of another tensor; only an array of the caller's is copied."""
         if data is None:
             self._set_data(np.zeros(0, np.float32), dtypes.float32, CPU)
         elif not isinstance(data, Tensor):

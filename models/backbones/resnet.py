@@ -135,9 +135,7 @@ def _row(variant: str) -> Row:
 def _levels(variant: str, out_indices: Sequence[int]) -> tuple[int, ...]:
     levels = tuple(out_indices)
     if not levels or sorted(set(levels)) != list(levels) or not set(levels) <= set(range(len(STRIDES))):
-        raise ValueError(
-            f"{variant}: out_indices={list(levels)} don't ascend from 0 (stride 2) to 4 (stride 32)."
-        )
+        raise ValueError(f"{variant}: out_indices={list(levels)} don't ascend from 0 (stride 2) to 4 (stride 32).")
     return levels
 
 

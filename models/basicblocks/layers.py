@@ -124,7 +124,6 @@ def _known(name: str, table: dict[str, Factory], what: str, of: str) -> str:
     if name not in table:
         likely = nearest(name, table, least=0.0, most=1)[0]
         raise ValueError(
-            f"{of}: {what}={name!r} is none of {', '.join(table)}, None or a constructor; "
-            f"the nearest is {likely!r}."
+            f"{of}: {what}={name!r} is none of {', '.join(table)}, None or a constructor; the nearest is {likely!r}."
         )
     return name

@@ -85,9 +85,7 @@ class Bottleneck(Module):
         first = dilation if first_dilation is None else first_dilation
         inner, out_channels = width * width_per_group // 64 * groups, self.expansion * width
         self.conv1, self.bn1 = conv(in_channels, inner, 1, bias=False), norm(inner)
-        self.conv2 = conv(
-            inner, inner, 3, stride=stride, padding=first, dilation=first, groups=groups, bias=False
-        )
+        self.conv2 = conv(inner, inner, 3, stride=stride, padding=first, dilation=first, groups=groups, bias=False)
         self.bn2 = norm(inner)
         self.conv3, self.bn3 = conv(inner, out_channels, 1, bias=False), norm(out_channels)
         self.downsample = projection(in_channels, out_channels, stride=stride, dims=dims)
@@ -107,6 +105,4 @@ def projection(in_channels: int, out_channels: int, *, stride: int, dims: int) -
     if stride == 1 and in_channels == out_channels:
         return None
     kit = layers(dims, of="projection")
-    return Sequential(
-        kit.conv(in_channels, out_channels, 1, stride=stride, bias=False), kit.batch_norm(out_channels)
-    )
+    return Sequential(kit.conv(in_channels, out_channels, 1, stride=stride, bias=False), kit.batch_norm(out_channels))

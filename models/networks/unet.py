@@ -60,9 +60,7 @@ class UNet(Component):
     ) -> None:
         _check_choices(up, padding, fit)
         if len(channels) < 2:
-            raise ValueError(
-                f"UNet: channels={tuple(channels)} is {len(channels)} level; it needs two or more."
-            )
+            raise ValueError(f"UNet: channels={tuple(channels)} is {len(channels)} level; it needs two or more.")
         super().__init__()
         self.dims, self.padding = dims, padding
         self.fit = fit or ("pad" if padding == "same" else "refuse")

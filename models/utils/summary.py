@@ -56,9 +56,7 @@ def _noting(rows: list[Row], name: str) -> Any:
     def note(layer: Module, args: tuple[Any, ...], result: Any) -> None:
         if isinstance(result, Tensor):
             shape = tuple(map(int, result.shape))
-            row = Row(
-                name, type(layer).__name__, shape, parameters(layer), _multiply_adds(layer, args[0], shape)
-            )
+            row = Row(name, type(layer).__name__, shape, parameters(layer), _multiply_adds(layer, args[0], shape))
             rows.append(row)
 
     return note

@@ -104,9 +104,7 @@ def unwrapped(state: Mapping[str, Any]) -> dict[str, Tensor]:
     while inner := next((state[key] for key in WRAPPERS if isinstance(state.get(key), Mapping)), None):
         state = inner
     tensors = {key: value for key, value in state.items() if hasattr(value, "shape")}
-    while prefix := next(
-        (p for p in PREFIXES if tensors and all(key.startswith(p) for key in tensors)), None
-    ):
+    while prefix := next((p for p in PREFIXES if tensors and all(key.startswith(p) for key in tensors)), None):
         tensors = {key.removeprefix(prefix): value for key, value in tensors.items()}
     return tensors
 

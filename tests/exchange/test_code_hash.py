@@ -104,8 +104,7 @@ def test_networks_differ():
 
 def test_an_assembled_network_has_the_hash_of_its_parts():
     classes = [
-        models.assemble("resnet18", neck, head={"type": "Segmentation", "num_classes": 2})
-        for neck in ("FPN", None)
+        models.assemble("resnet18", neck, head={"type": "Segmentation", "num_classes": 2}) for neck in ("FPN", None)
     ]
 
     assert len({code_hash(net) for net in classes}) == 2

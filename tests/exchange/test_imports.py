@@ -4,6 +4,7 @@ import json
 import os
 import sys
 
+import numpy as np
 import onnx
 import pytest
 import torch
@@ -126,7 +127,13 @@ def test_a_bare_graph_gives_its_initializers_by_name(made, tmp_path):
     bare = tmp_path / "bare.onnx"
     onnx.save(made.model, bare)
 
-    Net(5, mcore.Conv2d(5, 5, 1), classes=3).load_platform(bare, part="head")
+    net = Net(5, mcore.Conv2d(5, 5, 1), classes=3)
+    net.load_platform(bare, part="head")
+
+    saved = {t.name: onnx.numpy_helper.to_array(t) for t in made.model.graph.initializer}
+    head = {name: tensor for name, tensor in net.state_dict().items() if name.startswith("head.")}
+    assert head
+    assert all(np.array_equal(tensor.numpy(), saved[name]) for name, tensor in head.items())
 
 
 # --- files that want what they may not have

@@ -364,6 +364,28 @@ def test_a_value_of_another_type_is_cast_for_a_slice_and_refused_for_an_index_te
             x[[0]] = m.tensor([1.7, 2.2, 3.9])
 
 
+@pytest.mark.parametrize("dtype", ["bool", "uint8", "int8", "int16", "int32", "int64", "float16", "bfloat16", "float64"])
+@pytest.mark.parametrize(
+    "index",
+    [
+        0, (slice(None), slice(1, 3)), (slice(None), slice(None, None, 2)), (..., -1), (0, 1), [0, 2],
+        (slice(None), [1, 0]), "mask",
+    ],  # fmt: skip
+    ids=str,
+)
+@pytest.mark.filterwarnings("ignore:.*computed in float32")
+def test_every_element_type_can_be_written(dtype, index):
+    found = []
+    for m in (torch, engine):
+        x = m.zeros(3, 4, dtype=getattr(m, dtype))
+        where = m.ones(3, 4).tril() > 0 if index == "mask" else index
+        x[where] = 1
+        x[where] = x[where]
+        found.append(x.to(m.float32))
+
+    assert_same(*reversed(found))
+
+
 def test_a_state_written_in_forward_keeps_what_was_written():
     class Counts(engine.Module):
         def __init__(self):

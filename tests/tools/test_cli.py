@@ -8,9 +8,7 @@ from tools.cli import main
 @pytest.fixture
 def experiment(tmp_path):
     path = tmp_path / "net.yaml"
-    path.write_text(
-        "model: {backbone: {type: resnet18, in_channels: 1}, head: {type: Segmentation, num_classes: 2}}"
-    )
+    path.write_text("model: {backbone: {type: resnet18, in_channels: 1}, head: {type: Segmentation, num_classes: 2}}")
     return str(path)
 
 

@@ -40,9 +40,7 @@ def test_held_out_images_are_not_trained_with():
 
 
 def test_unknown_data_names_the_nearest():
-    with pytest.raises(
-        ValueError, match=r"train.data='coin' is none of coins, digits; the nearest is 'coins'"
-    ):
+    with pytest.raises(ValueError, match=r"train.data='coin' is none of coins, digits; the nearest is 'coins'"):
         data.load("coin")
 
 

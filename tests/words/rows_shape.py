@@ -188,6 +188,11 @@ MOVING = [
         Sample(A(3, 4)).other(A(5, 3)), Sample(A(3, 4), 1), Sample(A(3, 4), -2), Sample(A(3, 4), 9), Sample(A(2, 3, 4), 0, 1, 2).other(A(2, 5, 4), 0, 1, 2),
         Sample(A(2, 3, 4), -1, -1, 0), Sample(A(2, 3, 4), offset=1, dim1=0, dim2=2), *typed((3, 3), lambda x: Sample(x)),
     ], errors=[Error(RuntimeError, "diagonal dimensions cannot be identical 1, 1", A(2, 3), 0, 1, 1)]),
+    Row("Tensor.fill_diagonal_", samples=[
+        Sample(A(3, 4), 2.5).other(A(5, 3), 2.5), Sample(A(7, 3), 1.0, True), Sample(A(3, 3, 3), fill_value=-1.0, wrap=False), Sample(I(4, 4), 3),
+    ], errors=[
+        Error(RuntimeError, "dimensions must larger than 1", A(3), 1.0), Error(RuntimeError, "all dimensions of input must be of equal length", A(3, 3, 2), 1.0),
+    ]),
     Row("linalg.diagonal", samples=[Sample(A(2, 3, 4)), Sample(A(2, 3, 4), offset=1, dim1=0, dim2=1)]),
     Row("torch.diag", "Tensor.diag", samples=[
         Sample(A(3)).other(A(5)), Sample(A(3), 1).other(A(4), 1), Sample(A(3), -2), Sample(A(3, 4), 1), Sample(A(3, 4), -1).other(A(5, 4), -1),

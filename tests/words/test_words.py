@@ -203,12 +203,12 @@ def test_a_torch_function_recorded_gives_what_torch_gives_at_both_sizes(case):
 def test_bad_arguments_are_refused_in_the_words_of_torch(case):
     row, error = case
     if error.only != "platform":
-        refuse(error, torch_function(row.names[0]), torch_args)
+        expect_refusal(error, torch_function(row.names[0]), torch_args)
 
-    refuse(error, platform_function(row.names[0]), platform_args)
+    expect_refusal(error, platform_function(row.names[0]), platform_args)
 
 
-def refuse(error, function, prepare):
+def expect_refusal(error, function, prepare):
     """Calls and wants the error, with its words as they stand or as a pattern."""
     with pytest.raises(error.kind) as caught:
         function(*prepare(error.args), **prepare(error.kwargs))

@@ -60,9 +60,7 @@ def main(words: Sequence[str] | None = None) -> int:
 
 def run(name: str, folder: Path, *, quick: bool) -> Result:
     """One example: trained, saved, exported, and evaluated on both engines."""
-    read = config.read(
-        ROOT / "examples" / f"{name}.yaml", ["train.steps=3", "train.batch=4"] if quick else []
-    )
+    read = config.read(ROOT / "examples" / f"{name}.yaml", ["train.steps=3", "train.batch=4"] if quick else [])
     settings = read.section("train", Train, required=True)
     net, data = assembly.build(read), load(settings.data)
     folder.mkdir(parents=True, exist_ok=True)

@@ -13,7 +13,7 @@ from mcore.platform.dim import Dim, product
 from mcore.platform.errors import ShapeError
 from mcore.platform.tensor import Tensor, constant, emit, ints, unknown_sizes
 from mcore.platform.word import view_of, word
-from mcore.platform.words._common import axis_of, cast, plain
+from mcore.platform.words._common import as_tensor, axis_of, cast, plain
 from mcore.platform.words._views import (
     BEFORE_START,
     END,
@@ -389,6 +389,28 @@ def diagonal_view(x: Tensor, offset: int, dim1: int, dim2: int) -> Tensor:
 def diagonal(input: Tensor, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Tensor:
     """The elements of two axes whose indices differ by `offset`, as the last axis."""
     return diagonal_view(input, offset, dim1, dim2)
+
+
+@word("Tensor.fill_diagonal_")
+def fill_diagonal_(self: Tensor, fill_value: Any, wrap: bool = False) -> Tensor:
+    """Writes one number onto the main diagonal; with `wrap`, that of a tall matrix begins anew below each square."""
+    from mcore.platform.words.assigning import put_slice
+
+    rank, shape = len(self._shape), self.shape
+    if rank < 2:
+        raise ShapeError("dimensions must larger than 1")
+    if rank > 2 and any(int(n) != int(shape[0]) for n in shape):
+        raise ShapeError("all dimensions of input must be of equal length")
+    step = 1
+    for size in shape[:0:-1]:
+        step = step * size + 1
+    count = dims.dim_min(shape[0], shape[-1])
+    total = product(shape)
+    if wrap and rank == 2 and int(shape[0]) > int(shape[1]) + 1:
+        count = (total + step - 1) // step
+    value = expanded(as_tensor(fill_value, self._dtype), (count,))
+    flat = put_slice(reshaped(self, (total,)), 0, 0, count, step, value)
+    return self._write(reshaped(flat, shape))
 
 
 @word("linalg.diagonal")

@@ -18,7 +18,7 @@ from mcore.platform.dtypes import dtype
 from mcore.platform.errors import ShapeError
 from mcore.platform.tensor import Tensor, constant, emit, ints
 from mcore.platform.word import word
-from mcore.platform.words._common import as_tensor, broadcast, cast, is_number, plain
+from mcore.platform.words._common import as_tensor, cast, is_number, plain
 from mcore.platform.words._plan import Cut, Plan, is_mask, plan_of
 from mcore.platform.words._views import (
     END,
@@ -36,6 +36,7 @@ from mcore.platform.words._views import (
     transposed,
     unsqueezed,
 )  # fmt: skip
+from mcore.platform.words.comparison import choose
 from mcore.platform.words.expanding import expand_shape
 from mcore.platform.words.indexing import (
     advanced_layout,
@@ -201,19 +202,7 @@ def _where_mask(x: Tensor, axis: int, mask: Tensor, value: Tensor) -> Tensor:
                 f"of shape {listed}"
             )
     mask = unsqueezed(cast(mask, dtypes.bool_), range(width, width + after))
-    return chosen(mask, value, x)
-
-
-# Where has no kernel for these types.
-_WIDER = {dtypes.bool_: dtypes.uint8, dtypes.int16: dtypes.int32}
-
-
-def chosen(mask: Tensor, yes: Tensor, no: Tensor) -> Tensor:
-    """Where, for two tensors of one type."""
-    kind = yes._dtype
-    wide = _WIDER.get(kind, kind)
-    shape = broadcast(mask.shape, yes.shape, no.shape)
-    return cast(emit("Where", [mask, cast(yes, wide), cast(no, wide)], shape, wide), kind)
+    return choose(mask, value, x, x._dtype)
 
 
 # --- the word

@@ -219,6 +219,7 @@ def _data(self: Tensor) -> Tensor:
 
 def _set_data(self: Tensor, new: Tensor) -> None:
     self._take(_alias(new))
+    self._array = own(self._array)
 
 
 _DATA = property(_data, _set_data, doc="The tensor without gradients; assigning replaces what it holds.")

@@ -11,9 +11,10 @@ from mcore.platform.tensor import Tensor, constant, emit
 from mcore.platform.word import inplace, word
 from mcore.platform.words._common import axis_of, broadcast, cast, plain, same_shape
 from mcore.platform.words._plan import Plan, number_cut, slice_cut
-from mcore.platform.words._views import expanded, reshaped, same_value, sliced, speaking, squeezed, transposed
+from mcore.platform.words._views import expanded, reshaped, same_value, sliced, squeezed, transposed
 from mcore.platform.words.arranging import diagonal_view
-from mcore.platform.words.assigning import chosen, write_basic
+from mcore.platform.words.assigning import write_basic
+from mcore.platform.words.comparison import choose
 from mcore.platform.words.indexing import compressed, where_true
 from mcore.platform.words.scattering import as_vector
 
@@ -57,7 +58,7 @@ def masked_scatter(input: Tensor, mask: Tensor, source: Tensor) -> Tensor:
     values = source if len(source._shape) == 1 else reshaped(source, (product(source.shape),))
     values = emit("Gather", [values, place], (count,), source._dtype, axis=0)
     values = values if len(shape) == 1 else reshaped(values, shape)
-    return chosen(mask, values, expanded(input, shape))
+    return choose(mask, values, expanded(input, shape), input._dtype)
 
 
 # --- where elements are not zero
@@ -92,12 +93,6 @@ def nonzero(input: Tensor, *, as_tuple: bool = False) -> Tensor | tuple[Tensor, 
 def argwhere(input: Tensor) -> Tensor:
     """Where elements are not zero: (count, rank)."""
     return _coordinates(input)
-
-
-@speaking
-def nonzero_where(condition: Tensor) -> tuple[Tensor, ...]:
-    """`torch.where` with a condition alone: one vector of places for each axis."""
-    return _columns(condition)
 
 
 # --- a copy of a tensor with a view of it replaced

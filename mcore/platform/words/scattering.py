@@ -32,7 +32,8 @@ from mcore.platform.words._views import (
     sliced,
     unsqueezed,
 )  # fmt: skip
-from mcore.platform.words.assigning import assigned, chosen, put_advanced
+from mcore.platform.words.assigning import assigned, put_advanced
+from mcore.platform.words.comparison import choose
 from mcore.platform.words.indexing import check_bounds
 
 _INT64, _INDEX = dtypes.int64, (dtypes.int32, dtypes.int64)
@@ -241,7 +242,7 @@ def _with_nans(out: Tensor, x: Tensor, axis: int, index: Tensor, src: Tensor) ->
     """The runtime's max and min lose NaN that came second; torch keeps every NaN."""
     nans = [emit("IsNaN", [t], t.shape, dtypes.bool_) for t in (x, src)]
     seen = _scatter_elements(nans[0], axis, index, nans[1], "max")
-    return chosen(seen, constant(np.nan, out._dtype), out)
+    return choose(seen, constant(np.nan, out._dtype), out, out._dtype)
 
 
 # --- rows by a vector of indices
@@ -335,7 +336,7 @@ def index_fill(input: Tensor, dim: int, index: Tensor, value: Any) -> Tensor:
     mask = expanded(constant([False]), (size,))
     mask = emit("ScatterElements", [mask, places, yes], (size,), dtypes.bool_, axis=0)
     mask = unsqueezed(mask, range(1, len(x._shape) - axis))
-    out = chosen(mask, as_tensor(value, x._dtype), x)
+    out = choose(mask, as_tensor(value, x._dtype), x, x._dtype)
     return out if input._shape else reshaped(out, ())
 
 
