@@ -27,7 +27,7 @@ _ELSEWHERE = {
     "save": "mcore.exchange.files",
     "load": "mcore.exchange.files",
     "patched_torch": "mcore.exchange.patching",
-    "build": "mcore.registry",
+    "build": "mcore.specs",
     "register": "mcore.registry",
 }
 _NAMESPACES = ("functional", "init", "linalg", "module")

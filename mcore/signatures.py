@@ -41,6 +41,19 @@ def dotted(path: Path) -> str:
     return text
 
 
+def refuse(problems: list[Problem]) -> None:
+    """Raises all problems as one error: of their own class where they agree on one."""
+    if problems:
+        classes = {problem.error for problem in problems}
+        error = classes.pop() if len(classes) == 1 else ValueError
+        raise error("; ".join(_told(problem) for problem in problems) + ".")
+
+
+def _told(problem: Problem) -> str:
+    # A problem of the outermost component names it already.
+    return f"{dotted(problem.path)}: {problem.message}" if problem.path[:1] == ("spec",) else problem.message
+
+
 def signature(constructor: Callable[..., Any]) -> inspect.Signature:
     """The parameters of a class or function, without `self`.
 

@@ -9,7 +9,7 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from mcore import Module, ModuleDict, Tensor, config, registry
+from mcore import Module, ModuleDict, Tensor, config, specs
 from mcore.config import FORMAT, ConfigError, Mistake
 from models.component import Component, Feeds, Unbuilt, feeds_of, plain
 from models.functional.maps import as_channels, as_maps
@@ -137,12 +137,12 @@ def build(read: config.Config) -> Any:
     if not isinstance(model, Mapping):
         wrong = "no section 'model'" if model is None else f"a model is a mapping, not {model!r}"
         raise ConfigError([read.mistake(("model",), wrong)])
-    if registry.type_of(model) is not None:
-        problems = registry.check(model)
+    if specs.type_of(model) is not None:
+        problems = specs.check(model)
     else:
         problems = plan_of(model).problems
     read.refuse(read.located(problems, ("model",)))
-    return registry.build(model) if registry.type_of(model) is not None else Assembly(model)
+    return specs.build(model) if specs.type_of(model) is not None else Assembly(model)
 
 
 def _made(node: Node, given: Mapping[str, Feeds]) -> Any:
@@ -150,7 +150,7 @@ def _made(node: Node, given: Mapping[str, Feeds]) -> Any:
     feeds = _feeds(node, given)
     maker = node.maker
     if isinstance(maker, Mapping):
-        maker = registry.build(maker, kind=node.kind)
+        maker = specs.build(maker, kind=node.kind)
     if isinstance(maker, Unbuilt):
         if feeds is None:
             raise _refusal(node, f"{node.name} is fed by the input, so it needs in_channels")

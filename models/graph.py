@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from mcore import Module, registry
+from mcore import Module, specs
 from mcore.signatures import Path, Problem
 from mcore.vocabulary import nearest
 from models.component import Unbuilt
@@ -168,10 +168,10 @@ def _check_maker(plan: Plan, node: Node) -> None:
         return
     if not isinstance(maker, Mapping):
         plan.refuse(node.path, f"a part is a name, a mapping with a type, or made; not {maker!r}")
-    elif registry.type_of(maker) is None:
+    elif specs.type_of(maker) is None:
         plan.refuse(node.path, "a part needs a type")
     else:
-        plan.problems += registry.check(maker, kind=node.kind, path=node.path)
+        plan.problems += specs.check(maker, kind=node.kind, path=node.path)
 
 
 def _read_outputs(plan: Plan, outputs: Any, names: Sequence[str]) -> None:

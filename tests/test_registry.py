@@ -3,7 +3,8 @@
 import pytest
 
 from mcore import registry
-from mcore.registry import UnknownComponent, available, build, create, lookup, register
+from mcore.registry import UnknownComponent, available, create, lookup, register
+from mcore.specs import build
 from tests.isolation import run
 
 

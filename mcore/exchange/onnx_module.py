@@ -126,7 +126,8 @@ class OnnxModule(Module):
     def _session(self, where: device) -> Any:
         """The session for these weights; the one before is freed before a new one is made."""
         weights = self.parameters_by_name()
-        key = (where, tuple((p._uid, p._version) for p in weights.values()))
+        versions = tuple((p._uid, p._version) for p in weights.values())
+        key = (where, session.get_num_threads(), versions)
         kept = _sessions.get(self)
         if kept is not None and kept[0] == key:
             return kept[1][0]

@@ -439,10 +439,9 @@ def least(expr: Expr) -> float:
     """A number that the expression is never below, where every size is at least 1; -inf where none is known."""
     found = _least(expr)
     divisors = [constant_value(a[2]) for m, _ in expr for a in m if a[0] == "//" and is_constant(a[2])]
-    if divisors:
-        scale = math.lcm(*divisors)
+    for scale in {1, math.lcm(*divisors)} if divisors else ():
         found = max(found, _least(_without_floors(multiply(expr, constant(scale)))) / scale)
-    return found
+    return math.ceil(found) if math.isfinite(found) else found  # it is a whole number
 
 
 def _least(expr: Expr) -> float:
@@ -498,6 +497,14 @@ def never_above(a: int, b: int) -> bool:
     if type(a) is not Dim and type(b) is not Dim:
         return int(a) <= int(b)
     return least(add(expr_of(b), expr_of(a), sign=-1)) >= 0
+
+
+def holds_always(a: int, sign: str, b: int) -> bool:
+    """Whether a comparison of sizes is true at every size, as far as can be told."""
+    above, below = (least(add(expr_of(p), expr_of(q), sign=-1)) for p, q in ((b, a), (a, b)))
+    if sign == "!=":
+        return above >= 1 or below >= 1
+    return {"<": above >= 1, "<=": above >= 0, ">": below >= 1, ">=": below >= 0}.get(sign, False)
 
 
 def equal_always(a: int, b: int) -> bool:

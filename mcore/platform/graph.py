@@ -97,9 +97,12 @@ def _note_comparison(left: Any, sign: str, right: Any) -> None:
     """Tells the recorder of this thread that the program compared a symbolic size."""
     recorder = active.recorder
     # Above: this function, Dim._compare, Dim.__eq__ and their like; then who compared.
-    if recorder is not None and not is_internal(sys._getframe(3).f_code.co_filename):
-        right_text = dims.text(dims.expr_of(right)) if isinstance(right, int) else repr(right)
-        recorder.guards.append((f"{dims.text(left.expr)} {sign} {right_text}", recorder.place()))
+    if recorder is None or is_internal(sys._getframe(3).f_code.co_filename):
+        return
+    if isinstance(right, int) and dims.holds_always(left, sign, right):
+        return
+    right_text = dims.text(dims.expr_of(right)) if isinstance(right, int) else repr(right)
+    recorder.guards.append((f"{dims.text(left.expr)} {sign} {right_text}", recorder.place()))
 
 
 dims.on_compare = _note_comparison

@@ -246,3 +246,38 @@ def test_the_second_export_is_as_the_first():
 def test_an_axis_asked_for_that_is_not_there_is_refused():
     with pytest.raises(ValueError, match=r"input input has 2 axes, there is no axis 5"):
         to_onnx(nn.ReLU(), torch.randn(2, 3), dynamic={"input": [5]})
+
+
+class Masked(mcore.Module):
+    def forward(self, tokens, ids, mask):
+        return (tokens + ids[:, :, None]) @ mask
+
+
+def test_axes_of_one_size_in_several_inputs_are_opened_together():
+    first = [torch.randn(2, 4, 5), torch.zeros(2, 4), torch.randn(2, 5, 5)]
+    second = [torch.randn(3, 7, 6), torch.zeros(3, 7), torch.randn(3, 6, 6)]
+
+    report = export(Masked().eval(), tuple(first), others=[tuple(second)]).report
+
+    assert report.axes["ids"] == {0: "batch", 1: report.axes["tokens"][1]}
+    assert set(report.axes["mask"].values()) == {"batch", report.axes["tokens"][2]}
+    assert report.axes["tokens"][1] != report.axes["tokens"][2]
+    assert not report.fixed
+
+
+class Evened(mcore.Module):
+    def forward(self, x):
+        return x[:, :, 1:] if x.shape[2] % 2 else x
+
+
+def test_a_guard_says_what_held_when_it_was_recorded():
+    even = export(Evened().eval(), torch.randn(1, 3, 8, 8)).report
+    odd = export(Evened().eval(), torch.randn(1, 3, 9, 8)).report
+
+    assert [guard.partition(";")[0] for guard in even.guards] == ["(height)%(2) == 0"]
+    assert [guard.partition(";")[0] for guard in odd.guards] == ["(height)%(2) != 0"]
+
+
+def test_a_dynamic_that_says_nothing_is_refused():
+    with pytest.raises(ValueError, match="dynamic=True: expected 'auto', a mapping"):
+        export(Evened().eval(), torch.randn(1, 3, 8, 8), dynamic=True)

@@ -15,6 +15,7 @@ import mcore.platform as engine
 from mcore.exchange.export import to_onnx
 
 SIZES = (4, 6, 2)
+DTYPES = ("bool", "uint8", "int8", "int16", "int32", "int64", "float16", "bfloat16", "float64")
 OTHER = (6, 9, 2)
 
 
@@ -364,13 +365,13 @@ def test_a_value_of_another_type_is_cast_for_a_slice_and_refused_for_an_index_te
             x[[0]] = m.tensor([1.7, 2.2, 3.9])
 
 
-@pytest.mark.parametrize("dtype", ["bool", "uint8", "int8", "int16", "int32", "int64", "float16", "bfloat16", "float64"])
+@pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize(
     "index",
     [
         0, (slice(None), slice(1, 3)), (slice(None), slice(None, None, 2)), (..., -1), (0, 1), [0, 2],
         (slice(None), [1, 0]), "mask",
-    ],  # fmt: skip
+    ],
     ids=str,
 )
 @pytest.mark.filterwarnings("ignore:.*computed in float32")

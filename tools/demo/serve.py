@@ -31,7 +31,8 @@ def serve(folder: Path, repeats: int) -> None:
 
     images = np.load(folder / "held_out.npy")
     artifact = folder / "artifact"
-    nets = {"source": Assembly.fromplatform(artifact), "graph": mcore.fromplatform(artifact / "model.onnx")}
+    source = Assembly.fromplatform(artifact)  # type: ignore[attr-defined]  # mypy sees torch's Module
+    nets = {"source": source, "graph": mcore.fromplatform(artifact / "model.onnx")}
     scores, times = {}, {}
     for name, net in nets.items():
         scores[name], times[name] = predict(net, images, repeats=repeats)

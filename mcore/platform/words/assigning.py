@@ -74,9 +74,9 @@ def put_slice(x: Tensor, axis: int, start: int, size: int, step: int, part: Tens
 def _interleaved(length: int, start: int, size: int, step: int) -> Tensor:
     """Where each element comes from, in `x` followed by the part: 0, length, 2, length + 1, ... for `1::2`."""
     if not dims.is_symbolic((length, start, size, step)):
-        places = np.arange(int(length))
-        places[int(start) : int(start) + int(size) * int(step) : int(step)] = int(length) + np.arange(int(size))
-        return constant(places, _INT64)
+        known = np.arange(int(length))
+        known[int(start) : int(start) + int(size) * int(step) : int(step)] = int(length) + np.arange(int(size))
+        return constant(known, _INT64)
     target = emit("Mul", [counting(size), ints([step])], (size,), _INT64)
     target = emit("Add", [target, ints([start])], (size,), _INT64)
     source = emit("Add", [counting(size), ints([length])], (size,), _INT64)

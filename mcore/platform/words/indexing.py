@@ -186,9 +186,9 @@ def read_advanced(x: Tensor, advanced: Sequence[tuple[int, Tensor]]) -> Tensor:
     if len(columns) == 1:
         axis, index = columns[0]
         check_bounds(index, shape[axis], axis)
-        out = (*shape[:axis], *index.shape, *shape[axis + 1 :])
+        wanted = (*shape[:axis], *index.shape, *shape[axis + 1 :])
         index = index if index._dtype in (dtypes.int32, _INT64) else cast(index, _INT64)
-        return emit("Gather", [x, index], out, x._dtype, axis=axis)
+        return emit("Gather", [x, index], wanted, x._dtype, axis=axis)
     axes, indices = [a for a, _ in columns], [i for _, i in columns]
     for axis, index in columns:
         check_bounds(index, shape[axis], axis)

@@ -105,7 +105,7 @@ def _check_circular(x: Tensor, amounts: Amounts) -> None:
 def _check_value(value: Any, x: Tensor) -> None:
     kind = x._dtype
     if kind.category == dtypes.INTEGER and not isinstance(value, Tensor):
-        info = np.iinfo(kind.numpy)
+        info = np.iinfo(kind.numpy.type)  # type: ignore[type-var]
         if not info.min <= value <= info.max:
             name = kind.name if kind is not dtypes.int64 else "int64"
             raise RuntimeError(f"value cannot be converted to type {name}_t without overflow")

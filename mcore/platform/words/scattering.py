@@ -217,7 +217,7 @@ def _neutral(reduce: str, kind: dtype) -> Any:
         return -np.inf if low else np.inf
     if kind is dtypes.bool_:
         return not low
-    info = np.iinfo(kind.numpy)
+    info = np.iinfo(kind.numpy.type)  # type: ignore[type-var]
     return info.min if low else info.max
 
 
