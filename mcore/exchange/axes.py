@@ -46,9 +46,9 @@ def candidates(arrays: Sequence[np.ndarray], others: Sequence[Arrays]) -> list[l
     """Axes worth trying: the batch, spatial axes, those that differ between the given sizes, all of integers."""
     out = []
     for k, array in enumerate(arrays):
-        tried = set(range(array.ndim)) if array.dtype.kind in "iu" and array.ndim < 3 else {0, *range(2, array.ndim)}
-        if array.ndim == 3 and array.dtype.kind == "f":
-            tried.add(1)  # (n, length, channels), as tokens come
+        # Numbers of classes and masks have no channels; (n, length, channels) is how tokens come.
+        every = array.ndim == 3 or (array.ndim < 3 and array.dtype.kind in "iub")
+        tried = set(range(array.ndim)) if every else {0, *range(2, array.ndim)}
         tried = {axis for axis in tried if axis < array.ndim}
         for other in others:
             tried |= {a for a, (p, q) in enumerate(zip(array.shape, other[k].shape, strict=False)) if p != q}
@@ -241,4 +241,13 @@ def _explained(recorded: Recorded, index: int) -> str:
     place = Place(*recorder.places[index])
     path = module_path(recorder, place.module)
     op = recorder.nodes[index][0]
-    return f"{op if op != INPUT else 'input'}{f' in {path}' if path else ''}, {place}, uses a size as a plain number"
+    return f"{op if op != INPUT else 'input'}{f' in {path}' if path else ''}, {place}, uses a size as a plain number{_lost_before(recorded, index)}"
+
+
+def _lost_before(recorded: Recorded, index: int) -> str:
+    """Where `int()` last made a plain number of a size, if it did: the node only shows what came of it."""
+    lost = [loss for loss in recorded.recorder.losses if loss[0] <= index]
+    if not lost:
+        return ""
+    _, text, place = lost[-1]
+    return f"; int() made one of {text} at {place} (a // b, math.floor and math.ceil keep it a size)"

@@ -21,6 +21,8 @@ Quotient = tuple
 
 # Set by graph.py: called with (left, operator, right) when a program compares a symbolic size.
 on_compare: Callable[[Any, str, Any], None] | None = None
+# Likewise, called when `int()` makes a plain number of a quotient of sizes.
+on_loss: Callable[[Any], None] | None = None
 # A comparison that was answered no is noted as the one that holds.
 _OPPOSITE = {"==": "!=", "!=": "==", "<": ">=", ">=": "<", ">": "<=", "<=": ">"}
 
@@ -161,6 +163,13 @@ def _float_text(q: Any) -> str:
     return f"({_float_text(q[1])} {q[0]} {_float_text(q[2])})"
 
 
+def title(value: float) -> str:
+    """A size, a quotient of sizes or a number as one reads it."""
+    if isinstance(value, DimFloat):
+        return _float_text(value.tree)
+    return text(expr_of(value)) if isinstance(value, int) else repr(value)
+
+
 def expr_of(value: int) -> Expr:
     """Expression of a size, symbolic or not."""
     return value.expr if type(value) is Dim else constant(int(value))
@@ -232,7 +241,7 @@ class Dim(int):
 
     def __floordiv__(self, other: Any) -> Any:
         if isinstance(other, float):
-            return float((DimFloat.of(self) / other).__floor__())
+            return DimFloat.of(self) // other
         if not isinstance(other, int):
             return NotImplemented
         return make(int(self) // int(other), floor_divide(self.expr, expr_of(other)))
@@ -384,6 +393,44 @@ class DimFloat(float):
 
     def __trunc__(self) -> int:
         return self._rounded("trunc", math.trunc(float(self)))
+
+    def __int__(self) -> int:
+        # Python makes a plain number of whatever int() is given: all that can be kept is where it happened.
+        if on_loss is not None:
+            on_loss(self)
+        return math.trunc(float(self))
+
+    def __floordiv__(self, other: Any) -> Any:
+        return DimFloat.of((self / other).__floor__()) if isinstance(other, int | float) else NotImplemented
+
+    def _compare(self, other: Any, sign: str, answer: bool) -> bool:
+        if on_compare is not None and isinstance(other, int | float):
+            on_compare(self, sign if answer else _OPPOSITE[sign], other)  # what holds, as it was answered
+        return answer
+
+    def __eq__(self, other: object) -> bool:
+        return self._compare(other, "==", float(self) == _plain(other))
+
+    def __ne__(self, other: object) -> bool:
+        return self._compare(other, "!=", float(self) != _plain(other))
+
+    def __lt__(self, other: Any) -> bool:
+        return self._compare(other, "<", float(self) < _plain(other))
+
+    def __le__(self, other: Any) -> bool:
+        return self._compare(other, "<=", float(self) <= _plain(other))
+
+    def __gt__(self, other: Any) -> bool:
+        return self._compare(other, ">", float(self) > _plain(other))
+
+    def __ge__(self, other: Any) -> bool:
+        return self._compare(other, ">=", float(self) >= _plain(other))
+
+    def __bool__(self) -> bool:
+        return self._compare(0, "!=", bool(float(self)))
+
+    def __hash__(self) -> int:
+        return float.__hash__(self)
 
     def __round__(self, digits: Any = None) -> Any:  # type: ignore[override]  # torch's ints may be symbolic
         return round(float(self), digits) if digits is not None else self._rounded("round", round(float(self)))

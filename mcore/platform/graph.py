@@ -99,13 +99,19 @@ def _note_comparison(left: Any, sign: str, right: Any) -> None:
     # Above: this function, Dim._compare, Dim.__eq__ and their like; then who compared.
     if recorder is None or is_internal(sys._getframe(3).f_code.co_filename):
         return
-    if isinstance(right, int) and dims.holds_always(left, sign, right):
+    if isinstance(left, int) and isinstance(right, int) and dims.holds_always(left, sign, right):
         return
-    right_text = dims.text(dims.expr_of(right)) if isinstance(right, int) else repr(right)
-    recorder.guards.append((f"{dims.text(left.expr)} {sign} {right_text}", recorder.place()))
+    recorder.guards.append((f"{dims.title(left)} {sign} {dims.title(right)}", recorder.place()))
 
 
-dims.on_compare = _note_comparison
+def _note_loss(value: dims.DimFloat) -> None:
+    """Tells the recorder of this thread that the program made a plain number of a quotient of sizes."""
+    recorder = active.recorder
+    if recorder is not None and not is_internal(sys._getframe(2).f_code.co_filename):
+        recorder.losses.append((len(recorder.nodes), dims.title(value), recorder.place()))
+
+
+dims.on_compare, dims.on_loss = _note_comparison, _note_loss
 
 
 class Recorder:
@@ -132,6 +138,7 @@ class Recorder:
         self.named_inputs: list[int] = []  # graph inputs that the caller gave, in order
         self.sources: dict[str, tuple[int, int]] = {}  # symbol -> (value, axis) where a running graph reads it
         self.guards: list[tuple[str, Place]] = []  # comparisons of symbolic sizes, and sizes that a word fixed
+        self.losses: list[tuple[int, str, Place]] = []  # where int() took a quotient: before which node, of what
         self.mutated: dict[int, Tensor] = {}  # id -> tensors of the caller that forward wrote in place
         self.undo: list[Callable[[], None]] = []  # takes back the buffers that forward assigned
         self.drew_random: list[Place] = []

@@ -59,8 +59,7 @@ def word(*names: str, ready: bool = False) -> Callable[[Function], Function]:
             try:
                 return body(*args, **kwargs)
             except Exception as error:
-                locate(error, title, recorder or Recorder())
-                raise
+                raise located_error(error, title, recorder or Recorder()) from error.__cause__
 
         return publish(spoken, *names)  # type: ignore[return-value]
 
@@ -145,15 +144,21 @@ def speak_alone(body: Callable[..., Any], title: str, args: tuple, kwargs: dict)
         try:
             result = body(*args, **kwargs)
         except Exception as error:
-            locate(error, title, recorder)
-            raise
+            raise located_error(error, title, recorder) from error.__cause__
         return deliver(recorder, result)
 
 
-def locate(error: Exception, title: str, recorder: Recorder) -> None:
-    """Completes an error's text with the word, the module path and the user's line; once, at the innermost word."""
+def located_error(error: Exception, title: str, recorder: Recorder) -> Exception:
+    """The error with the word, the module path and the user's line in its text; once, at the innermost word.
+
+    A word that looks for a tensor's inside in something else was given no tensor: that is a TypeError.
+    """
+    if isinstance(error, AttributeError) and error.name in Tensor.__slots__ and not isinstance(error.obj, Tensor):
+        kind = type(error.obj).__name__
+        hint = " (make it one with mcore.from_numpy)" if kind == "ndarray" else ""
+        error = TypeError(f"{title}(): expected a Tensor, not {kind}{hint}")
     if getattr(error, "_located", False) or not error.args or not isinstance(error.args[0], str):
-        return
+        return error
     text = error.args[0].rstrip(".")
     if isinstance(error, NotImplementedError) and not text.startswith(title):
         text = f"{title}: {text}"
@@ -161,6 +166,7 @@ def locate(error: Exception, title: str, recorder: Recorder) -> None:
         text = f"{text} (in {title})"
     error.args = (located(text, recorder.place(), recorder), *error.args[1:])
     error._located = True  # type: ignore[attr-defined]
+    return error
 
 
-__all__ = ["WORDS", "graph", "inplace", "publish", "view_of", "word", "write_back"]
+__all__ = ["WORDS", "inplace", "publish", "view_of", "word", "write_back"]

@@ -248,7 +248,7 @@ def test_an_axis_asked_for_that_is_not_there_is_refused():
         to_onnx(nn.ReLU(), torch.randn(2, 3), dynamic={"input": [5]})
 
 
-class Masked(mcore.Module):
+class Masked(nn.Module):
     def forward(self, tokens, ids, mask):
         return (tokens + ids[:, :, None]) @ mask
 
@@ -265,7 +265,7 @@ def test_axes_of_one_size_in_several_inputs_are_opened_together():
     assert not report.fixed
 
 
-class Evened(mcore.Module):
+class Evened(nn.Module):
     def forward(self, x):
         return x[:, :, 1:] if x.shape[2] % 2 else x
 
