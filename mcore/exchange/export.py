@@ -161,11 +161,26 @@ def _recorded_export(
             f"dynamic={dynamic!r}: expected 'auto', a mapping of inputs to axes such as {{{names[0]!r}: [0]}}, or None."
         )
     report.guards = guards_of(recorded)
+    report.notes += _notes_on_mode(net)
     outputs = _output_names(recorded.names, output_names)
     model = write(recorded, names, outputs, state_names, opset)
     report.axes = {name: axes for name, axes in zip(names, labels, strict=True) if axes}
     report.axes |= {info.name: axes for info in model.graph.output if (axes := _open_axes(info))}
     return Exported(model, report, names, outputs)
+
+
+def _notes_on_mode(net: Any) -> list[str]:
+    """Says that parts were left in train mode: what is exported is then not what inference runs."""
+    norms = [
+        name or type(module).__name__
+        for name, module in net.named_modules()
+        if module.training and getattr(module, "running_mean", None) is not None
+    ]
+    if not norms and not net.training:
+        return []
+    more = f" and {len(norms) - 3} more" if len(norms) > 3 else ""
+    what = f"{', '.join(norms[:3])}{more}: each batch is normalised by its own statistics" if norms else "the whole"
+    return [f"exported in train mode: {what}; call eval() first to export what inference runs"]
 
 
 def _open_axes(info: onnx.ValueInfoProto) -> dict[int, str]:

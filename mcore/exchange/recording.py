@@ -53,6 +53,12 @@ class RecordingTensor(torch.Tensor):
     ) -> Any:
         raise NoWord(f"{func} reached torch's kernels with a tensor that has no data")
 
+    def __deepcopy__(self, memo: dict) -> torch.Tensor:
+        return self.clone()
+
+    def __repr__(self, *, tensor_contents: Any = None) -> str:  # type: ignore[override]  # torch's is not typed
+        return repr(self.spoken)
+
 
 def _torch_functions() -> dict[Any, Callable[..., Any]]:
     """torch function -> word. Compared with `==`: torch hands out methods anew at each access."""
@@ -82,7 +88,8 @@ _TENSOR_METHODS = {
     if callable(getattr(torch.Tensor, name, None)) and callable(getattr(Tensor, name, None))
 }  # fmt: skip
 _ATTRIBUTES = {
-    getattr(torch.Tensor, name).__get__: name for name in ("shape", "dtype", "device", "ndim")
+    getattr(torch.Tensor, name).__get__: name
+    for name in ("shape", "dtype", "device", "ndim", "data", "real", "itemsize", "nbytes")
 }
 # Questions about how a tensor is kept: the tensor without data answers them itself.
 _METADATA = {
@@ -300,6 +307,8 @@ def _hashable(func: Any) -> bool:
 
 def _title(func: Any) -> str:
     owner = getattr(func, "__objclass__", None)
+    if getattr(func, "__name__", "") in ("__get__", "__set__"):  # an attribute: its own name says more
+        return f"torch.Tensor.{func.__self__.__name__} ({'read' if func.__name__ == '__get__' else 'assigned'})"
     prefix = f"torch.Tensor.{func.__name__}" if owner is not None else None
     name = getattr(func, "__qualname__", None) or getattr(func, "name", None) or str(func)
     return prefix or f"{getattr(func, '__module__', None) or 'torch'}.{name}"
