@@ -40,6 +40,8 @@ class Assembly(Component):
         self._nodes, self._outputs = plan.nodes, plan.outputs
         if any(node.name.startswith("heads.") for node in plan.nodes):
             self.heads = ModuleDict()
+        for slot in ("backbone", "neck", "head"):  # asked for, a part that isn't there is None
+            setattr(self, slot, None)
         given: dict[str, Feeds] = {}
         for node in plan.nodes:
             part = _made(node, given)
@@ -84,7 +86,7 @@ class Assembly(Component):
         if name.startswith("heads."):
             self.heads[name.removeprefix("heads.")] = part
         else:
-            self.add_module(name, part)
+            setattr(self, name, part)
 
 
 def assemble(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import io
+import re
 from typing import Any
 
 import onnx
@@ -27,7 +28,7 @@ def torch_export(
         model = _written(net, tensors, names, output_names, dict(zip(names, labels, strict=True)), opset)
     except Exception as error:
         raise NotImplementedError(
-            f"{reason} torch's own exporter failed as well: {type(error).__name__}: {str(error).splitlines()[0]}"
+            f"{reason} torch's own exporter failed as well: {type(error).__name__}: {_first_line(error)}"
         ) from error
     report = Report(fallback=reason)
     report.axes = {
@@ -36,6 +37,12 @@ def torch_export(
     }
     report.notes.append("names and open axes are those of torch's exporter")
     return Exported(model, report, [i.name for i in model.graph.input], [o.name for o in model.graph.output])
+
+
+def _first_line(error: Exception) -> str:
+    """The first line of an error that says something, without the colours of a terminal."""
+    lines = re.sub(r"\x1b\[[0-9;]*m|\[[0-9;]+m", "", str(error)).splitlines()
+    return next((line.strip() for line in lines if line.strip()), "no text")
 
 
 def _written(

@@ -311,7 +311,13 @@ def _title(func: Any) -> str:
         return f"torch.Tensor.{func.__self__.__name__} ({'read' if func.__name__ == '__get__' else 'assigned'})"
     prefix = f"torch.Tensor.{func.__name__}" if owner is not None else None
     name = getattr(func, "__qualname__", None) or getattr(func, "name", None) or str(func)
-    return prefix or f"{getattr(func, '__module__', None) or 'torch'}.{name}"
+    title = prefix or f"{getattr(func, '__module__', None) or 'torch'}.{name}"
+    # torch's private rooms, by the names under which people know their functions.
+    for private, public in (("torch._C._linalg.linalg_", "torch.linalg."), ("torch._C._special.special_", "torch.special."),
+                            ("torch._C._fft.fft_", "torch.fft."), ("torch._C._nn.", "torch.nn.functional."),
+                            ("torch._VariableFunctionsClass.", "torch."), ("torch._C._VariableFunctions.", "torch.")):  # fmt: skip
+        title = title.replace(private, public)
+    return title
 
 
 def _writes(name: str) -> bool:

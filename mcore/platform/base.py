@@ -13,6 +13,7 @@ from typing import Any, Self
 from mcore.platform import errors, graph
 from mcore.platform.borrowed import own
 from mcore.platform.call import call
+from mcore.platform.devices import available
 from mcore.platform.dtypes import NAMES, dtype
 from mcore.platform.graph import active
 from mcore.platform.hooks import Hooks, Places, call_hooked
@@ -541,17 +542,9 @@ def _destination(*args: Any, **kwargs: Any) -> tuple[device | None, dtype | None
             raise TypeError(f"to() received an invalid combination of arguments - got ({type(argument).__name__})")
     if other is not None:
         where, kind = other._device, other._dtype
-    return (None if where is None else _usable(where)), kind
-
-
-def _usable(where: Any) -> device:
-    """A device that ONNX Runtime can use here."""
-    from mcore.platform import session
-
-    where = device(f"cuda:{where}" if isinstance(where, int) else where)
-    if where.type != "cpu":
-        session.providers_of(where)
-    return where
+    if where is None:
+        return None, kind
+    return available(device(f"cuda:{where}" if isinstance(where, int) else where)), kind
 
 
 __all__ = ["Buffer", "Module", "ModuleType", "Parameter", "indented"]

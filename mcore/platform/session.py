@@ -18,6 +18,7 @@ import numpy as np
 from mcore.ort_values import array_of, ort_value, session_options
 from mcore.platform import dtypes, graph
 from mcore.platform.borrowed import own
+from mcore.platform.devices import providers_of
 from mcore.platform.errors import located
 from mcore.platform.graph import Place, Recorder
 from mcore.platform.tensor import CPU, Tensor, device
@@ -25,11 +26,6 @@ from mcore.platform.tensor import _uids as _fresh
 
 # Constants and weights from this many bytes on go to the session directly, not through the protobuf.
 EXTERNAL_BYTES = 1024
-PROVIDERS = {
-    "cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider", "tensorrt": "TensorrtExecutionProvider",
-    "openvino": "OpenVINOExecutionProvider", "rocm": "ROCMExecutionProvider", "dml": "DmlExecutionProvider",
-    "coreml": "CoreMLExecutionProvider",
-}  # fmt: skip
 
 _threads = 0
 _strict_dtypes = False
@@ -95,24 +91,7 @@ def probe(op: str, dtype: dtypes.dtype) -> dtypes.dtype | None:
     return wide
 
 
-# --- devices
-
-
-def providers_of(where: device) -> list:
-    """Execution providers for a device. Raises RuntimeError listing those available where it has none."""
-    import onnxruntime
-
-    available = onnxruntime.get_available_providers()
-    name = PROVIDERS.get(where.type)
-    if name is None or name not in available:
-        usable = [kind for kind, provider in PROVIDERS.items() if provider in available]
-        raise RuntimeError(
-            f"device '{where}' is not available: it needs ONNX Runtime's {name or 'provider of that name'}; "
-            f"this onnxruntime has {', '.join(available)} (devices: {', '.join(usable)})."
-        )
-    if where.type == "cpu":
-        return [name]
-    return [(name, {"device_id": where.index or 0}), PROVIDERS["cpu"]]
+# --- sessions
 
 
 def open_session(model: Any, where: device, externals: dict[str, np.ndarray]) -> Any:
@@ -230,7 +209,10 @@ def run(recorder: Recorder, values: Sequence[int]) -> list[np.ndarray]:
     """Arrays of values of a recording; inputs and constants among them need no session."""
     known = {**recorder.feeds, **recorder.constants}
     asked = [v for v in dict.fromkeys(values) if v not in known and v not in recorder.states]
-    found: dict[int, np.ndarray] = {}
+    # Of an empty batch nothing need be computed; several of the runtime's kernels and fusions fail on it, or abort.
+    found = {v: _empty(recorder, v) for v in asked if 0 in recorder.shapes[v]}
+    if found:
+        asked = [v for v in asked if v not in found]
     if asked:
         cache = graphs if recorder.bake_state else words
         session = cache.get(recorder, asked, recorder.where or CPU)
@@ -238,10 +220,14 @@ def run(recorder: Recorder, values: Sequence[int]) -> list[np.ndarray]:
             results = session.run(recorder.feeds)
         except Exception as error:
             raise _explained(error, recorder) from error
-        found = dict(zip(asked, results, strict=True))
+        found.update(zip(asked, results, strict=True))
     return [
         found[v] if v in found else own(known[v]) if v in known else recorder.state_array(v) for v in values
     ]
+
+
+def _empty(recorder: Recorder, value: int) -> np.ndarray:
+    return np.empty(tuple(map(int, recorder.shapes[value])), recorder.types[value].numpy)
 
 
 graph.runner = run

@@ -12,6 +12,7 @@ import numpy as np
 from mcore.platform import dim as dims
 from mcore.platform import dtypes
 from mcore.platform.borrowed import own
+from mcore.platform.devices import available
 from mcore.platform.dtypes import dtype
 from mcore.platform.errors import no_gradients
 from mcore.platform.graph import active
@@ -23,15 +24,6 @@ from mcore.platform.words._pieces import expand
 from mcore.platform.words._views import lies_in_order, strides_of
 
 # --- element types and devices
-
-
-def _available(where: device) -> device:
-    """The device, or the session's error where it is not available."""
-    if where != CPU:
-        from mcore.platform.session import providers_of  # session stands above the words
-
-        providers_of(where)
-    return where
 
 
 def _asked(args: tuple, kwargs: dict) -> tuple[dtype | None, device | None]:
@@ -72,7 +64,7 @@ def to(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
 def _moved(x: Tensor, kind: dtype, where: device, copies: bool = False) -> Tensor:
     changes = kind is not x._dtype
     if where != x._device and active.recorder is None:
-        _available(where)
+        available(where)
         return Tensor._of((_cast(x, kind) if changes else x)._data(), kind, where)
     if changes:
         return _cast(x, kind)

@@ -14,6 +14,7 @@ import numpy as np
 
 from mcore.platform import dtypes
 from mcore.platform.borrowed import lend
+from mcore.platform.devices import available
 from mcore.platform.dim import Dim, DimFloat
 from mcore.platform.dtypes import dtype
 from mcore.platform.errors import no_gradients
@@ -57,7 +58,9 @@ def options(given: dict, like: Tensor | None = None, kind: dtype | None = None) 
             raise TypeError(f"got an unexpected keyword argument '{name}'")
     found = given.get("dtype") or (like._dtype if like is not None else kind or dtypes.get_default_dtype())
     where = given.get("device")
-    return found, (like._device if like is not None else CPU) if where is None else device(where)
+    if where is None:
+        return found, like._device if like is not None else CPU
+    return found, available(device(where))
 
 
 def sizes_of(size: tuple, given: dict) -> tuple:

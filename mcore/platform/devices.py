@@ -1,0 +1,35 @@
+"""Devices: which execution provider of ONNX Runtime each name stands for, and whether this machine has it."""
+
+from __future__ import annotations
+
+from mcore.platform.tensor import CPU, device
+
+PROVIDERS = {
+    "cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider", "tensorrt": "TensorrtExecutionProvider",
+    "openvino": "OpenVINOExecutionProvider", "rocm": "ROCMExecutionProvider", "dml": "DmlExecutionProvider",
+    "coreml": "CoreMLExecutionProvider",
+}  # fmt: skip
+
+
+def providers_of(where: device) -> list:
+    """Execution providers for a device. Raises RuntimeError listing those available where it has none."""
+    import onnxruntime
+
+    available = onnxruntime.get_available_providers()
+    name = PROVIDERS.get(where.type)
+    if name is None or name not in available:
+        usable = [kind for kind, provider in PROVIDERS.items() if provider in available]
+        raise RuntimeError(
+            f"device '{where}' is not available: it needs ONNX Runtime's {name or 'provider of that name'}; "
+            f"this onnxruntime has {', '.join(available)} (devices: {', '.join(usable)})."
+        )
+    if where.type == "cpu":
+        return [name]
+    return [(name, {"device_id": where.index or 0}), PROVIDERS["cpu"]]
+
+
+def available(where: device) -> device:
+    """The device itself. Raises RuntimeError, here and not at the first use, where this machine lacks it."""
+    if where != CPU:
+        providers_of(where)
+    return where
