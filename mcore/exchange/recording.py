@@ -305,6 +305,17 @@ def _hashable(func: Any) -> bool:
     return getattr(type(func), "__hash__", None) is not None
 
 
+# torch's private rooms, by the names under which people know their functions.
+_PUBLIC = {
+    "torch._C._linalg.linalg_": "torch.linalg.",
+    "torch._C._special.special_": "torch.special.",
+    "torch._C._fft.fft_": "torch.fft.",
+    "torch._C._nn.": "torch.nn.functional.",
+    "torch._VariableFunctionsClass.": "torch.",
+    "torch._C._VariableFunctions.": "torch.",
+}
+
+
 def _title(func: Any) -> str:
     owner = getattr(func, "__objclass__", None)
     if getattr(func, "__name__", "") in ("__get__", "__set__"):  # an attribute: its own name says more
@@ -312,10 +323,7 @@ def _title(func: Any) -> str:
     prefix = f"torch.Tensor.{func.__name__}" if owner is not None else None
     name = getattr(func, "__qualname__", None) or getattr(func, "name", None) or str(func)
     title = prefix or f"{getattr(func, '__module__', None) or 'torch'}.{name}"
-    # torch's private rooms, by the names under which people know their functions.
-    for private, public in (("torch._C._linalg.linalg_", "torch.linalg."), ("torch._C._special.special_", "torch.special."),
-                            ("torch._C._fft.fft_", "torch.fft."), ("torch._C._nn.", "torch.nn.functional."),
-                            ("torch._VariableFunctionsClass.", "torch."), ("torch._C._VariableFunctions.", "torch.")):  # fmt: skip
+    for private, public in _PUBLIC.items():
         title = title.replace(private, public)
     return title
 

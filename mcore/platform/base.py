@@ -542,9 +542,12 @@ def _destination(*args: Any, **kwargs: Any) -> tuple[device | None, dtype | None
             raise TypeError(f"to() received an invalid combination of arguments - got ({type(argument).__name__})")
     if other is not None:
         where, kind = other._device, other._dtype
-    if where is None:
-        return None, kind
-    return available(device(f"cuda:{where}" if isinstance(where, int) else where)), kind
+    return (None if where is None else _usable(where)), kind
+
+
+def _usable(where: Any) -> device:
+    """A device by name or number, where this machine has it."""
+    return available(device(f"cuda:{where}" if isinstance(where, int) else where))
 
 
 __all__ = ["Buffer", "Module", "ModuleType", "Parameter", "indented"]

@@ -7,8 +7,10 @@ share one session instead of building one each.
 
 from __future__ import annotations
 
+import threading
 import warnings
 import weakref
+from contextlib import nullcontext
 from typing import Any
 
 from mcore.platform import session
@@ -26,6 +28,9 @@ class Memory:
         self.shapes: dict[tuple, list[tuple]] = {}
         self.open: dict[tuple, set[tuple[int, int]]] = {}
         self.misses: dict[tuple, int] = {}
+        self.writes: dict[bool, bool] = {}  # by mode: whether forward writes state, as far as seen
+        # While forward writes a buffer, the buffer belongs to one recording: such calls go one after the other.
+        self.writing = threading.RLock()
 
 
 _memories: weakref.WeakKeyDictionary[Any, Memory] = weakref.WeakKeyDictionary()
@@ -38,7 +43,12 @@ def call(module: Any, args: tuple, kwargs: dict) -> Any:
     _find(kwargs, found)
     memory = _memories.get(module)
     if memory is None:
-        memory = _memories[module] = Memory()
+        memory = _memories.setdefault(module, Memory())
+    with memory.writing if memory.writes.get(module.training, True) else nullcontext():
+        return _call(module, args, kwargs, memory, found)
+
+
+def _call(module: Any, args: tuple, kwargs: dict, memory: Memory, found: list[Tensor]) -> Any:
     kind = tuple([(t._dtype.name, len(t._shape)) for t in found])
     shapes = [t._data().shape for t in found]
     opened = _changed_axes(memory, kind, shapes)
@@ -49,6 +59,7 @@ def call(module: Any, args: tuple, kwargs: dict) -> Any:
         }
         args, kwargs = _replace(args, lifted), _replace(kwargs, lifted)
         result = module._speak(args, kwargs)
+        memory.writes[module.training] = bool(recorder.mutated)
         before = session.graphs.built
         result = session.deliver(recorder, result)
     if opened and session.graphs.built != before:

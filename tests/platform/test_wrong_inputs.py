@@ -10,7 +10,9 @@ import mcore.platform as engine
 def test_a_layer_that_is_given_no_tensor_names_what_came_and_the_line(given):
     net = engine.Sequential(engine.Conv2d(3, 4, 3))
 
-    with pytest.raises(TypeError, match=rf"conv2d\(\): expected a Tensor, not {type(given).__name__}.*test_wrong_inputs"):
+    words = rf"conv2d\(\): expected a Tensor, not {type(given).__name__}.*test_wrong_inputs"
+
+    with pytest.raises(TypeError, match=words):
         net(given)
 
 

@@ -84,6 +84,10 @@ def _run(
     size = int(params[1].shape[1])
     x = permute(input, (1, 0, 2)) if batch_first else input
     length, batch = x.shape[:2]
+    if not int(batch):  # ONNX Runtime's kernels end the process on an empty batch
+        shape = (0, int(length), directions * size) if batch_first else (int(length), 0, directions * size)
+        shapes = [shape, *[(layout.num_layers * directions, 0, size)] * len(states)]
+        return [constant(np.zeros(s), x._dtype) for s in shapes]
     finals: list[list[Tensor]] = [[] for _ in states]
     for layer in range(layout.num_layers):
         if layer and train and dropout > 0:
