@@ -17,7 +17,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="few rounds: to see that it runs, not to compare")
     parser.add_argument("--only", choices=QUESTIONS, action="append", help="one question (may be repeated)")
-    parser.add_argument("--json", default="benchmarks.json", help="where the figures go")
+    parser.add_argument("--json", default="benchmarks/results/latest.json", help="where the figures go")
     options = parser.parse_args()
     # One thread for both sides, set before torch or the runtime start theirs.
     os.environ.update({"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "MCORE_BACKEND": "torch"})
@@ -25,6 +25,7 @@ def main() -> int:
     for name in options.only or QUESTIONS:
         print(f"{name} ...", file=sys.stderr, flush=True)
         found += importlib.import_module(f"benchmarks.{name}").run(quick=options.quick)
+    os.makedirs(os.path.dirname(options.json) or ".", exist_ok=True)
     with open(options.json, "w") as file:
         json.dump(found, file, indent=1)
     widths = [max(len(c), *(len(str(row.get(c, ""))) for row in found)) for c in COLUMNS]
