@@ -14,11 +14,12 @@ def pairs() -> dict[str, tuple[Any, Any, tuple[int, ...]]]:
     import torch
 
     import mcore.platform as platform
-    from benchmarks.networks import small, unet
+    from benchmarks.networks import small, strided_unet_3d, unet
 
     made = {
         "1 ms network": (small(torch.nn), small(platform), (1, 3, 88, 88)),
         "UNet": (unet(torch.nn), unet(platform), (1, 3, 128, 128)),
+        "residual 3-D UNet with PReLU": (strided_unet_3d(torch.nn), strided_unet_3d(platform), (1, 1, 64, 64, 64)),
         "3-D UNet with PReLU": (
             unet(torch.nn, dims=3, widths=(16, 32, 64), activation="PReLU"),
             unet(platform, dims=3, widths=(16, 32, 64), activation="PReLU"), (1, 1, 32, 64, 64),

@@ -48,6 +48,49 @@ def unet(nn: Any, *, dims: int = 2, widths: tuple[int, ...] = (32, 64, 128, 256)
     return UNet().eval()
 
 
+def strided_unet_3d(nn: Any, widths: tuple[int, ...] = (16, 32, 64, 128, 256)) -> Any:
+    """A residual 3-D U-Net as is common in medicine: strided convolutions down, transposed up, PReLU, InstanceNorm."""
+
+    def unit(inner: int, outer: int, stride: int = 1) -> Any:
+        return nn.Sequential(nn.Conv3d(inner, outer, 3, stride, 1), nn.InstanceNorm3d(outer), nn.PReLU())
+
+    class Residual(nn.Module):
+        def __init__(self, inner: int, outer: int, stride: int) -> None:
+            super().__init__()
+            self.units = nn.Sequential(unit(inner, outer, stride), unit(outer, outer))
+            self.short = nn.Conv3d(inner, outer, 3, stride, 1)
+
+        def forward(self, x: Any) -> Any:
+            return self.units(x) + self.short(x)
+
+    class UNet(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            pairs = list(zip((1, *widths), widths, strict=False))
+            self.down = nn.ModuleList([Residual(a, b, 2) for a, b in pairs[:-1]] + [Residual(*pairs[-1], 1)])
+            inner = [widths[-1] + widths[-2], *(2 * w for w in reversed(widths[:-2]))]
+            outer = [*reversed(widths[:-2]), 2]
+            self.up = nn.ModuleList(
+                [nn.ConvTranspose3d(a, b, 3, 2, 1, output_padding=1) for a, b in zip(inner, outer, strict=True)]
+            )
+            self.act = nn.ModuleList([nn.Sequential(nn.InstanceNorm3d(b), nn.PReLU()) for b in outer[:-1]])
+            self.cat = vocabulary_cat(nn)
+
+        def forward(self, x: Any) -> Any:
+            skips = []
+            for block in self.down:
+                x = block(x)
+                skips.append(x)
+            skips.pop()
+            for k, up in enumerate(self.up):
+                x = up(self.cat([x, skips[-1 - k]], 1))
+                if k < len(self.act):
+                    x = self.act[k](x)
+            return x
+
+    return UNet().eval()
+
+
 def vocabulary_cat(nn: Any) -> Any:
     """`cat` of the vocabulary that has these layers."""
     if nn.__name__ == "torch.nn":

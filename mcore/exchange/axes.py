@@ -142,6 +142,17 @@ class Search:
         self._check_given(recorded, labels)
         return Axes(labels, recorded, self.fixed, self.notes)
 
+    def doubt(self, recorded: Recorded, labels: list[dict[int, str]]) -> str | None:
+        """Why axes that were opened on demand may not be: None where some other size gives the same graph."""
+        opened = [sorted(own) for own in labels]
+        why: str | None = None
+        for ties in self._ways() if any(opened) else ():
+            self.ties = ties
+            why = self._disagreement(recorded, labels, opened)
+            if why is None:
+                break
+        return why
+
     def _ways(self) -> list[Ties]:
         """Which axes vary together, tried in order: none but the batch, those of one number, all of one size."""
         out: list[Ties] = [{}]
@@ -241,7 +252,8 @@ def _explained(recorded: Recorded, index: int) -> str:
     place = Place(*recorder.places[index])
     path = module_path(recorder, place.module)
     op = recorder.nodes[index][0]
-    return f"{op if op != INPUT else 'input'}{f' in {path}' if path else ''}, {place}, uses a size as a plain number{_lost_before(recorded, index)}"
+    where = f"{op if op != INPUT else 'input'}{f' in {path}' if path else ''}, {place}"
+    return f"{where}, uses a size as a plain number{_lost_before(recorded, index)}"
 
 
 def _lost_before(recorded: Recorded, index: int) -> str:

@@ -156,12 +156,14 @@ def _recorded_export(
     elif isinstance(dynamic, Mapping | None) or dynamic is False:
         labels = _asked_axes(dynamic or {}, names, arrays)
         recorded, report = record(arrays, labels), Report()
+        why = Search(record, names, arrays, further).doubt(recorded, labels)
+        report.notes += [f"open axes were asked for, yet no other size gives the same graph: {why}"] if why else []
     else:
         raise ValueError(
             f"dynamic={dynamic!r}: expected 'auto', a mapping of inputs to axes such as {{{names[0]!r}: [0]}}, or None."
         )
     report.guards = guards_of(recorded)
-    report.notes += _notes_on_mode(net)
+    report.notes += _notes_on_mode(net, record, arrays, labels, recorded)
     outputs = _output_names(recorded.names, output_names)
     model = write(recorded, names, outputs, state_names, opset)
     report.axes = {name: axes for name, axes in zip(names, labels, strict=True) if axes}
@@ -169,18 +171,25 @@ def _recorded_export(
     return Exported(model, report, names, outputs)
 
 
-def _notes_on_mode(net: Any) -> list[str]:
-    """Says that parts were left in train mode: what is exported is then not what inference runs."""
-    norms = [
-        name or type(module).__name__
-        for name, module in net.named_modules()
-        if module.training and getattr(module, "running_mean", None) is not None
-    ]
-    if not norms and not net.training:
+def _notes_on_mode(
+    net: Any, record: Record, arrays: Arrays, labels: list[dict[int, str]], recorded: Recorded
+) -> list[str]:
+    """Says that parts were left in train mode, where the graph is then not what inference runs."""
+    trained = [(name, module) for name, module in net.named_modules() if module.training]
+    if not trained:
         return []
+    try:
+        for _, module in trained:
+            module.training = False
+        if record(arrays, labels).structure() == recorded.structure():
+            return []
+    finally:
+        for _, module in trained:
+            module.training = True
+    norms = [name or type(m).__name__ for name, m in trained if getattr(m, "running_mean", None) is not None]
     more = f" and {len(norms) - 3} more" if len(norms) > 3 else ""
-    what = f"{', '.join(norms[:3])}{more}: each batch is normalised by its own statistics" if norms else "the whole"
-    return [f"exported in train mode: {what}; call eval() first to export what inference runs"]
+    why = f" ({', '.join(norms[:3])}{more}: each batch is normalised by its own statistics)" if norms else ""
+    return [f"exported in train mode, where the network computes something else{why}; call eval() first for inference"]
 
 
 def _open_axes(info: onnx.ValueInfoProto) -> dict[int, str]:

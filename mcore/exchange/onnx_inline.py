@@ -205,10 +205,10 @@ class _Speaker:
         self.values |= {name: recorder.use(p) for name, p in self.weights.items()}
         self.values |= {name: recorder.constant(*held) for name, held in plan.constants.items()}
         for op, inputs, outputs, attributes in plan.nodes:
-            # Sizes in the middle are for nobody to read: unknown ones count as 0.
+            # Sizes in the middle are for nobody to read; only a known 0 means that there is nothing to compute.
             described = [
                 (
-                    tuple(n if isinstance(n, int) else 0 for n in shapes.get(name, ())),
+                    tuple(n if isinstance(n, int) else None for n in shapes.get(name, ())),
                     types.get(name, dtypes.float32),
                 )
                 for name in outputs

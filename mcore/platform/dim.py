@@ -268,7 +268,7 @@ class Dim(int):
         return DimFloat.of(self) / other if isinstance(other, int | float) else NotImplemented
 
     def __rtruediv__(self, other: Any) -> Any:
-        return DimFloat.of(other) / self if isinstance(other, int | float) else NotImplemented
+        return other / DimFloat.of(self) if isinstance(other, int | float) else NotImplemented
 
     def __pow__(self, other: Any, modulo: Any = None) -> Any:
         if isinstance(other, int) and type(other) is not Dim and 0 <= other <= 4 and modulo is None:

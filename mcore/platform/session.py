@@ -210,7 +210,7 @@ def run(recorder: Recorder, values: Sequence[int]) -> list[np.ndarray]:
     known = {**recorder.feeds, **recorder.constants}
     asked = [v for v in dict.fromkeys(values) if v not in known and v not in recorder.states]
     # Of an empty batch nothing need be computed; several of the runtime's kernels and fusions fail on it, or abort.
-    found = {v: _empty(recorder, v) for v in asked if 0 in recorder.shapes[v]}
+    found = {v: _empty(recorder, v) for v in asked if 0 in (shape := recorder.shapes[v]) and None not in shape}
     if found:
         asked = [v for v in asked if v not in found]
     if asked:
