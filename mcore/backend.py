@@ -78,9 +78,7 @@ def choose() -> str:
         if installed:
             return installed[0]
         commands = "; ".join(f"{name}: {engine.install}" for name, engine in ENGINES.items())
-        raise ImportError(
-            f"No engine of mcore is installed. In the folder of mcore's clone, run one of: {commands}"
-        )
+        raise ImportError(f"No engine of mcore is installed. In the folder of mcore's clone, run one of: {commands}")
     absent = missing(asked)
     if absent:
         raise ImportError(
@@ -124,8 +122,7 @@ def absent_word(namespace: ModuleType, name: str) -> AttributeError:
     why = engine.refusal.format(name=name, reason=REFUSED[name]) if refused else engine.lacking
     likely = [f"{here}.{word}" for word in nearest(name, getattr(namespace, "__all__", ()))]
     return AttributeError(
-        f"{here}.{name}: the {ENGINE} engine has no such word; {why}. "
-        f"Nearest names: {', '.join(likely) or 'none'}.",
+        f"{here}.{name}: the {ENGINE} engine has no such word; {why}. Nearest names: {', '.join(likely) or 'none'}.",
         name=name,
         obj=namespace,
     )

@@ -145,7 +145,5 @@ def _picklable(value: Any) -> Any:
     if type(value) in (dict, OrderedDict):
         return type(value)((key, _picklable(item)) for key, item in value.items())
     if isinstance(value, FunctionType) and "<" in value.__qualname__:
-        return Unwritable(
-            f"the function {value.__qualname__} of {value.__module__}, which no import can reach"
-        )
+        return Unwritable(f"the function {value.__qualname__} of {value.__module__}, which no import can reach")
     return value

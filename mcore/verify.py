@@ -47,9 +47,7 @@ def verify(path: str | Path, tolerance: float | None = None) -> list[Checked]:
 
     folder = Path(path)
     if not folder.is_dir():
-        raise FileNotFoundError(
-            f"{folder}: there is no such folder; an artifact is a folder with model.onnx in it."
-        )
+        raise FileNotFoundError(f"{folder}: there is no such folder; an artifact is a folder with model.onnx in it.")
     model = folder / "model.onnx"
     if not model.is_file():
         raise FileNotFoundError(f"{folder}: no artifact: there is no model.onnx in it.")
@@ -109,9 +107,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         epilog="example: python -m mcore.verify exports/net",
     )
     parser.add_argument("path", nargs="+", help="the folder of an artifact")
-    parser.add_argument(
-        "--tolerance", type=float, help="largest relative difference that passes (default: by dtype)"
-    )
+    parser.add_argument("--tolerance", type=float, help="largest relative difference that passes (default: by dtype)")
     given = parser.parse_args(arguments)
     failed = False
     for path in given.path:

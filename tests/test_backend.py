@@ -27,9 +27,7 @@ def test_the_platform_is_chosen_by_name():
     assert run(TELL, engine="platform") == "platform"
 
 
-@pytest.mark.parametrize(
-    ("value", "near"), [("pytorch", "torch"), ("Platfrom", "platform"), ("onnx", "torch")]
-)
+@pytest.mark.parametrize(("value", "near"), [("pytorch", "torch"), ("Platfrom", "platform"), ("onnx", "torch")])
 def test_an_unknown_value_is_named_with_its_source_the_choices_and_the_nearest(value, near):
     said = failure(TELL, engine=value)
 

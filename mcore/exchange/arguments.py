@@ -79,9 +79,7 @@ class Writer:
 
     def collection(self, value: Any, where: str) -> Any:
         if hasattr(value, "_fields"):
-            raise TypeError(
-                f"{where}: a named tuple ({type(value).__name__}) cannot be written into model.json."
-            )
+            raise TypeError(f"{where}: a named tuple ({type(value).__name__}) cannot be written into model.json.")
         items = [self.value(item, f"{where}[{k}]") for k, item in enumerate(value)]
         if isinstance(value, list):
             return items
@@ -213,9 +211,7 @@ def path_of(value: Any, engine: ModuleType) -> str | None:
     module = getattr(value, "__module__", None)
     if not module or "<" in name:
         return None
-    trusted = module.partition(".")[0] == OWN[0] or (
-        isinstance(value, type) and issubclass(value, space.Module)
-    )
+    trusted = module.partition(".")[0] == OWN[0] or (isinstance(value, type) and issubclass(value, space.Module))
     found: Any = sys.modules.get(module)
     for part in name.split("."):
         found = getattr(found, part, None)

@@ -201,9 +201,7 @@ def _state(module: Any, report: Report) -> dict[str, np.ndarray]:
     return state
 
 
-def _write(
-    folder: Path, model: onnx.ModelProto, state: Mapping[str, np.ndarray], samples: Sequence[Sample]
-) -> None:
+def _write(folder: Path, model: onnx.ModelProto, state: Mapping[str, np.ndarray], samples: Sequence[Sample]) -> None:
     held = {tensor.name: tensor for tensor in model.graph.initializer}
     apart = {name: array for name, array in state.items() if not _holds(held.get(name), array)}
     files.write_arrays(apart, folder / STATE)
@@ -216,9 +214,7 @@ def _write(
         assert sample.outputs is not None
         for kind, names, arrays in (("input", inputs, sample.inputs), ("output", outputs, sample.outputs)):
             for k, (name, array) in enumerate(zip(names, arrays, strict=True)):
-                (place / f"{kind}_{k}.pb").write_bytes(
-                    onnx.numpy_helper.from_array(array, name).SerializeToString()
-                )
+                (place / f"{kind}_{k}.pb").write_bytes(onnx.numpy_helper.from_array(array, name).SerializeToString())
 
 
 def _holds(tensor: onnx.TensorProto | None, array: np.ndarray) -> bool:

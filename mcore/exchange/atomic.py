@@ -127,9 +127,7 @@ def _sweep(target: Path) -> None:
         if entry.name.startswith(prefix) and entry.name.endswith(".tmp"):
             with contextlib.suppress(OSError):  # another process sweeps too
                 if time.time() - entry.stat(follow_symlinks=False).st_mtime > STALE:
-                    shutil.rmtree(entry.path) if entry.is_dir(follow_symlinks=False) else os.unlink(
-                        entry.path
-                    )
+                    shutil.rmtree(entry.path) if entry.is_dir(follow_symlinks=False) else os.unlink(entry.path)
 
 
 def _refuse_existing(target: Path, overwrite: bool, replaceable: Callable[[Path], bool]) -> None:
@@ -138,9 +136,7 @@ def _refuse_existing(target: Path, overwrite: bool, replaceable: Callable[[Path]
     if not target.is_dir():
         raise FileExistsError(f"{target} is there and is a file, not a folder; choose another path.")
     if not overwrite:
-        raise FileExistsError(
-            f"{target} is there already; give overwrite=True to replace it, or another path."
-        )
+        raise FileExistsError(f"{target} is there already; give overwrite=True to replace it, or another path.")
     if any(target.iterdir()) and not replaceable(target):
         raise FileExistsError(
             f"{target} holds other things than an artifact; overwrite=True would delete them. Choose another path."
@@ -177,9 +173,7 @@ def _put(beside: Path, target: Path) -> None:
 def _exchange(one: Path, other: Path) -> bool:
     """Swaps two names in one step; False where the system cannot."""
     function: Any = getattr(ctypes.CDLL(None), "renameat2", None) if os.name == "posix" else None
-    return (
-        function is not None and function(_HERE, os.fsencode(one), _HERE, os.fsencode(other), _EXCHANGE) == 0
-    )
+    return function is not None and function(_HERE, os.fsencode(one), _HERE, os.fsencode(other), _EXCHANGE) == 0
 
 
 def _flush_file(path: Path) -> None:

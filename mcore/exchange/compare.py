@@ -34,10 +34,7 @@ def difference(got: np.ndarray, expected: np.ndarray) -> float:
         return float(np.mean(got != expected))
     got, expected = got.astype(np.float64), expected.astype(np.float64)
     finite = np.isfinite(expected)
-    if (
-        not np.array_equal(got[~finite], expected[~finite], equal_nan=True)
-        or not np.isfinite(got[finite]).all()
-    ):
+    if not np.array_equal(got[~finite], expected[~finite], equal_nan=True) or not np.isfinite(got[finite]).all():
         return float("inf")
     if not finite.any():
         return 0.0

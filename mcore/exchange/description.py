@@ -55,9 +55,7 @@ def describe(
 
 def _value(info: onnx.ValueInfoProto) -> dict[str, Any]:
     kind = info.type.tensor_type
-    shape = [
-        axis.dim_value if axis.HasField("dim_value") else axis.dim_param or None for axis in kind.shape.dim
-    ]
+    shape = [axis.dim_value if axis.HasField("dim_value") else axis.dim_param or None for axis in kind.shape.dim]
     name = onnx.TensorProto.DataType.Name(kind.elem_type).lower()
     return {
         "name": info.name,
@@ -157,9 +155,7 @@ def read(folder: Path) -> dict[str, Any]:
     if not isinstance(found, dict) or not isinstance(found.get("format"), int):
         raise ModelFileError(f"{path}: not the description of an artifact.")
     if found["format"] > FORMAT:
-        raise ModelFileError(
-            f"{path}: format {found['format']} is of a later mcore; this one reads up to {FORMAT}."
-        )
+        raise ModelFileError(f"{path}: format {found['format']} is of a later mcore; this one reads up to {FORMAT}.")
     kinds = {"class": str, "arguments": dict | None, "files": dict, "state": list}
     for key, kind in kinds.items():
         if not isinstance(found.get(key), kind):

@@ -209,8 +209,9 @@ def write(
     recorder = recorded.recorder
     model = proto.new_model(opset=proto.OPSET)
     naming = Names(recorded, names, outputs, state_names)
-    writer = proto.Writer(recorder, graph=model.graph, name_of=naming.value, node_name=naming.node, merge=True,
-                          detour=session.lacking)
+    writer = proto.Writer(
+        recorder, graph=model.graph, name_of=naming.value, node_name=naming.node, merge=True, detour=session.lacking
+    )
     for value, name in zip(recorded.inputs, names, strict=True):
         proto.declare(model.graph.input.add(), name, recorder.types[value], recorder.shapes[value])
     writer.write(recorded.outputs, outputs)

@@ -73,9 +73,7 @@ def load(path: str | os.PathLike[str]) -> dict[str, Any]:
         try:
             out[name] = tensor_of(array)
         except TypeError as error:
-            raise ModelFileError(
-                f"{file}: {name} has type {array.dtype}, which this engine lacks: {error}"
-            ) from error
+            raise ModelFileError(f"{file}: {name} has type {array.dtype}, which this engine lacks: {error}") from error
     return out
 
 
@@ -131,9 +129,7 @@ def _items(state: Any) -> list[tuple[str, Any]]:
         )
     for name in state:
         if not isinstance(name, str) or name == "__metadata__":
-            raise TypeError(
-                f"save: {name!r} is no name for a tensor; names are strings other than '__metadata__'."
-            )
+            raise TypeError(f"save: {name!r} is no name for a tensor; names are strings other than '__metadata__'.")
         try:
             name.encode()
         except UnicodeEncodeError:
@@ -143,18 +139,14 @@ def _items(state: Any) -> list[tuple[str, Any]]:
 
 def _array(name: str, value: Any) -> np.ndarray:
     if isinstance(value, Mapping):
-        raise TypeError(
-            f"save: {name!r} is a mapping; safetensors are flat. Save it by itself, or join its names."
-        )
+        raise TypeError(f"save: {name!r} is a mapping; safetensors are flat. Save it by itself, or join its names.")
     try:
         array = bridge.array_of(value)
     except TypeError as error:
         raise TypeError(f"save: {name!r}: {error}") from None
     native = array.astype(array.dtype.newbyteorder("<"), copy=False)
     if native.dtype not in _CODES:
-        raise TypeError(
-            f"save: {name!r} has type {array.dtype}; safetensors hold {', '.join(map(str, _CODES))}."
-        )
+        raise TypeError(f"save: {name!r} has type {array.dtype}; safetensors hold {', '.join(map(str, _CODES))}.")
     return native
 
 
@@ -194,9 +186,7 @@ def _check_header(file: Path) -> None:
     if head[8:9] != b"{":
         raise ModelFileError(f"{file}: neither safetensors nor a file of torch.save.")
     if length > size - 8:
-        raise ModelFileError(
-            f"{file}: truncated: its header should have {length} bytes, the file has {size}."
-        )
+        raise ModelFileError(f"{file}: truncated: its header should have {length} bytes, the file has {size}.")
     if length > LARGEST_HEADER:
         raise ModelFileError(f"{file}: its header has {length} bytes; at most {LARGEST_HEADER} are read.")
     with open(file, "rb") as content:

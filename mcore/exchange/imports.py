@@ -138,9 +138,7 @@ def _check_fit(net: Any, own: Mapping[str, Any], state: Mapping[str, np.ndarray]
     missing = [name for name in own if name not in state]
     unexpected = [name for name in state if name not in own]
     if unexpected:
-        wrong.append(
-            "Unexpected key(s) in state_dict: " + ", ".join(f'"{name}"' for name in unexpected) + "."
-        )
+        wrong.append("Unexpected key(s) in state_dict: " + ", ".join(f'"{name}"' for name in unexpected) + ".")
     if missing:
         wrong.append("Missing key(s) in state_dict: " + ", ".join(f'"{name}"' for name in missing) + ".")
     wrong += [
@@ -170,9 +168,7 @@ def read_state(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
     held = {**loaded.arrays, **_others(loaded), **files.load_arrays(folder / STATE)}
     lost = [name for name in said["state"] if name not in held]
     if lost:
-        raise ModelFileError(
-            f"{folder}: {len(lost)} entries of its state are missing, such as {lost[0]!r:.80}."
-        )
+        raise ModelFileError(f"{folder}: {len(lost)} entries of its state are missing, such as {lost[0]!r:.80}.")
     return {name: held[name] for name in said["state"]}
 
 

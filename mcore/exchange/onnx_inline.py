@@ -39,9 +39,7 @@ def speak(module: OnnxModule, given: Sequence[Tensor]) -> list[Any]:
         return _Speaker(module, given, recorder).outputs()
     except CannotJoin as reason:
         if recorder.exporting:
-            message = (
-                f"{module._source}: {reason} cannot be a part of another module's graph; export it by itself"
-            )
+            message = f"{module._source}: {reason} cannot be a part of another module's graph; export it by itself"
             raise NotImplementedError(located(message, recorder.place(), recorder)) from None
     arrays = recorder._run_now([recorder.use(t) for t in given])
     results = module.run_now([Tensor._of(a, t._dtype) for a, t in zip(arrays, given, strict=True)])
@@ -117,9 +115,7 @@ class _Plan:
                 self.nodes.append((node.op_type, tuple(node.input), tuple(node.output), attributes))
         self.known: dict[tuple, tuple[dict[str, dtypes.dtype], dict[str, tuple]]] = {}
 
-    def inferred(
-        self, sizes: tuple[tuple[int | str, ...], ...]
-    ) -> tuple[dict[str, dtypes.dtype], dict[str, tuple]]:
+    def inferred(self, sizes: tuple[tuple[int | str, ...], ...]) -> tuple[dict[str, dtypes.dtype], dict[str, tuple]]:
         """Types and sizes of all values for inputs of these sizes: ints, names, or None where unknown."""
         if sizes not in self.known:
             if len(self.known) > 64:
@@ -127,9 +123,7 @@ class _Plan:
             self.known[sizes] = self._infer(sizes)
         return self.known[sizes]
 
-    def _infer(
-        self, sizes: tuple[tuple[int | str, ...], ...]
-    ) -> tuple[dict[str, dtypes.dtype], dict[str, tuple]]:
+    def _infer(self, sizes: tuple[tuple[int | str, ...], ...]) -> tuple[dict[str, dtypes.dtype], dict[str, tuple]]:
         bare = onnx.ModelProto()
         bare.CopyFrom(self.bare)
         for info, shape in zip(bare.graph.input, sizes, strict=False):
@@ -155,8 +149,7 @@ class _Plan:
                 types[info.name] = dtypes.from_onnx(kind.elem_type)
                 if kind.HasField("shape"):
                     shapes[info.name] = tuple(
-                        d.dim_value if d.HasField("dim_value") else d.dim_param or None
-                        for d in kind.shape.dim
+                        d.dim_value if d.HasField("dim_value") else d.dim_param or None for d in kind.shape.dim
                     )
         for op, _, outputs, _ in self.nodes:  # all types are known before anything is recorded
             for name in outputs:
@@ -196,11 +189,7 @@ class _Speaker:
     def outputs(self) -> list[Tensor]:
         plan, recorder = self.plan, self.recorder
         types, shapes = plan.inferred(tuple(tuple(int(n) for n in t._shape) for t in self.given))
-        opened = (
-            plan.inferred(tuple(tuple(map(_sign, t._shape)) for t in self.given))[1]
-            if self.labels
-            else shapes
-        )
+        opened = plan.inferred(tuple(tuple(map(_sign, t._shape)) for t in self.given))[1] if self.labels else shapes
         self.values |= {name: recorder.use(t) for name, t in zip(plan.inputs, self.given, strict=True)}
         self.values |= {name: recorder.use(p) for name, p in self.weights.items()}
         self.values |= {name: recorder.constant(*held) for name, held in plan.constants.items()}
@@ -222,9 +211,7 @@ class _Speaker:
     ) -> Tensor:
         """An output with sizes that forward may go on with: symbolic where they hang on symbolic ones."""
         recorder, value = self.recorder, self.values[name]
-        if (
-            recorder.nodes[recorder.producer[value]][0][0] == "@"
-        ):  # an input, weight or constant handed through
+        if recorder.nodes[recorder.producer[value]][0][0] == "@":  # an input, weight or constant handed through
             return Tensor._recorded(recorder, value, recorder.types[value], recorder.shapes[value])
         known = shapes[name]
         sizes: list[int] = []

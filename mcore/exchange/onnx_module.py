@@ -144,9 +144,7 @@ class OnnxModule(Module):
         """A session of the graph in a newer operator set, where the runtime refuses the old one."""
         label = unknown_node(str(refusal), self._model)
         if not label:
-            raise RuntimeError(
-                f"{self._source}: ONNX Runtime refuses it: {_first_line(refusal)}"
-            ) from refusal
+            raise RuntimeError(f"{self._source}: ONNX Runtime refuses it: {_first_line(refusal)}") from refusal
         try:
             model = onnx_inline.converted(self._loaded(), proto.OPSET)
             return _open(model, weights, where)
@@ -188,8 +186,7 @@ class _Slot:
         self.shape: list[int | str | None] | None = None
         if self.kind is not None and self.kind.HasField("shape"):
             self.shape = [
-                axis.dim_value if axis.HasField("dim_value") else axis.dim_param or None
-                for axis in self.kind.shape.dim
+                axis.dim_value if axis.HasField("dim_value") else axis.dim_param or None for axis in self.kind.shape.dim
             ]
         del self.kind
 
@@ -265,9 +262,7 @@ def unknown_node(text: str, model: onnx.ModelProto) -> str | None:
     found = re.search(r"implementation for (\S+?)\((\d+)\) node with name '([^']*)'", text)
     if found:
         return f"node {found[3]!r} ({found[1]}, operator set {found[2]})"
-    found = re.search(r"No Op registered for (\S+)", text) or re.search(
-        r"(\S+) is not a registered function/op", text
-    )
+    found = re.search(r"No Op registered for (\S+)", text) or re.search(r"(\S+) is not a registered function/op", text)
     if found or "opset" in text or "Opset" in text:
         kind = found[1].rpartition(":")[2].partition("(")[0] if found else ""
         node = next((node for node in model.graph.node if node.op_type == kind), None)
@@ -280,9 +275,7 @@ def _dtype_of(array: np.ndarray, name: str, source: str) -> dtypes.dtype:
     try:
         return dtypes.from_numpy(array.dtype)
     except TypeError:
-        raise NotImplementedError(
-            f"{source}: output {name} has type {array.dtype}, which mcore lacks."
-        ) from None
+        raise NotImplementedError(f"{source}: output {name} has type {array.dtype}, which mcore lacks.") from None
 
 
 def _copy(message: Any) -> Any:

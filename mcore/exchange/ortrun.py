@@ -25,9 +25,7 @@ class Runner:
         """Outputs for inputs in the graph's order."""
         names = [name for name, _ in self.inputs]
         if len(arrays) != len(names):
-            raise ValueError(
-                f"the graph has {len(names)} inputs ({', '.join(names)}), got {len(arrays)} arrays."
-            )
+            raise ValueError(f"the graph has {len(names)} inputs ({', '.join(names)}), got {len(arrays)} arrays.")
         if not self.narrow:
             return self.session.run(None, dict(zip(names, arrays, strict=True)))
         given = {name: ort_value(array) for name, array in zip(names, arrays, strict=True)}

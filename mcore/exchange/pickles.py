@@ -144,8 +144,7 @@ class _Reader:
             count, last = count * n, last + (n - 1) * step
         if count and last >= held:
             raise self.bad(
-                f"a tensor of size {tuple(size)}, stride {tuple(stride)} reaches element {last} "
-                f"of a storage of {held}"
+                f"a tensor of size {tuple(size)}, stride {tuple(stride)} reaches element {last} of a storage of {held}"
             )
         if not count:
             return self.tensor_of(np.zeros(size, dtype))
@@ -157,9 +156,7 @@ class _Reader:
         if not array.flags.c_contiguous:
             self.copied += count * bytes_per
             if self.copied > LARGEST_COPY * self.size + (1 << 20):
-                raise self.bad(
-                    f"tensors such as {tuple(size)} would take far more memory than the file has bytes"
-                )
+                raise self.bad(f"tensors such as {tuple(size)} would take far more memory than the file has bytes")
             array = np.array(array, order="C")
         return self.tensor_of(array)
 
@@ -199,9 +196,7 @@ class _Zip(_Reader):
                 raise self.bad(f"a zip file, but not one of torch.save: {len(pickles)} data.pkl in it")
             self.prefix = pickles[0].removesuffix("data.pkl")
             if f"{self.prefix}constants.pkl" in self.members:
-                raise self.bad(
-                    "a scripted module (torch.jit.save), which is code; save its state_dict instead"
-                )
+                raise self.bad("a scripted module (torch.jit.save), which is code; save its state_dict instead")
             order = self.members.get(f"{self.prefix}byteorder")
             self.swap = order is not None and self.member(order) == b"big"
             return self.unpickle(self.member(self.members[pickles[0]]))
@@ -219,9 +214,7 @@ class _Zip(_Reader):
 
     def member(self, info: zipfile.ZipInfo) -> bytes:
         if info.filename.endswith(".pkl") and info.file_size > LARGEST_PICKLE:
-            raise self.bad(
-                f"{info.filename!r:.80} has {info.file_size} bytes; at most {LARGEST_PICKLE} are read"
-            )
+            raise self.bad(f"{info.filename!r:.80} has {info.file_size} bytes; at most {LARGEST_PICKLE} are read")
         return self.archive.read(info)
 
     def storage(self, key: str, needed: int) -> memoryview:
@@ -246,9 +239,7 @@ class _Row(_Reader):
         if self.path.suffix == ".tar" or content[257:262] == b"ustar":
             raise self.bad("the tar format of torch 0.1; save it anew with a later torch")
         if not content.startswith(b"\x80\x02") or self.next_pickle(stream) != _MAGIC:
-            raise self.bad(
-                "not a file of torch.save: it begins neither as its zip format nor as its older one"
-            )
+            raise self.bad("not a file of torch.save: it begins neither as its zip format nor as its older one")
         version = self.next_pickle(stream)
         system = self.next_pickle(stream)
         if version != _VERSION or not isinstance(system, dict):

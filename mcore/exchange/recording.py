@@ -236,9 +236,7 @@ class Listener(TorchFunctionMode):
 
     def _constant(self, tensor: torch.Tensor) -> Tensor:
         array = tensor.numpy()
-        return Tensor._recorded(
-            self.recorder, self.recorder.constant(array, dtypes.int64), dtypes.int64, array.shape
-        )
+        return Tensor._recorded(self.recorder, self.recorder.constant(array, dtypes.int64), dtypes.int64, array.shape)
 
     def _write_real(self, word: Callable[..., Any], args: tuple, kwargs: dict) -> torch.Tensor:
         """An in-place function on a real tensor: its whole storage becomes a recorded value."""

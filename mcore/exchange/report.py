@@ -41,9 +41,7 @@ class Report:
                 {"sizes": [list(shape) for shape in shapes], "largest_relative_difference": difference}
                 for shapes, difference in self.differences
             ],
-            "axes": {
-                name: {str(axis): label for axis, label in axes.items()} for name, axes in self.axes.items()
-            },
+            "axes": {name: {str(axis): label for axis, label in axes.items()} for name, axes in self.axes.items()},
             "fixed": self.fixed,
             "guards": self.guards,
             "fallback": self.fallback,

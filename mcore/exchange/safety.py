@@ -176,8 +176,7 @@ class _Inspector:
             if key in calls:
                 raise self.bad(f"function {key[1]!r:.80} is written twice")
             calls[key] = {
-                (node.domain, node.op_type, getattr(node, "overload", ""))
-                for node in _all_nodes(function.node)
+                (node.domain, node.op_type, getattr(node, "overload", "")) for node in _all_nodes(function.node)
             }
             self.nodes(function.node, set(function.input) | {""}, f"function {function.name:.60}", 0)
         settled: set[tuple] = set()
@@ -238,16 +237,12 @@ class _Inspector:
                 if self.name(name) in known:
                     continue
                 if name in made_by:
-                    raise self.bad(
-                        f"{label} of {title} uses {name!r:.80} before it is made: a cycle, or unsorted"
-                    )
+                    raise self.bad(f"{label} of {title} uses {name!r:.80} before it is made: a cycle, or unsorted")
                 raise self.bad(f"{label} of {title} uses {name!r:.80}, which nothing makes")
             self.attributes(node, label, known, depth)
             for name in node.output:
                 if name and name in taken:
-                    raise self.bad(
-                        f"{label} of {title} makes {self.name(name)!r:.80}, which is there already"
-                    )
+                    raise self.bad(f"{label} of {title} makes {self.name(name)!r:.80}, which is there already")
                 if name:
                     taken.add(name)
                     known.add(name)
@@ -281,9 +276,7 @@ class _Inspector:
         if counted or body is None or not body.output:
             return
         if _always_true(body, body.output[0].name):
-            raise self.bad(
-                f"{label} never ends: its condition is always true and at most {MOST_TRIPS} trips are run"
-            )
+            raise self.bad(f"{label} never ends: its condition is always true and at most {MOST_TRIPS} trips are run")
 
     # --- tensors
 
@@ -309,9 +302,7 @@ class _Inspector:
         needed = (count * bits + 7) // 8
         self.total += needed
         if self.total > memory():
-            raise self.bad(
-                f"{label} and what is before it would take {self.total} bytes, more than this machine has"
-            )
+            raise self.bad(f"{label} and what is before it would take {self.total} bytes, more than this machine has")
         if tensor.data_location == onnx.TensorProto.EXTERNAL:
             self.measure(tensor, needed, label)
             self.external.append(tensor)
@@ -330,9 +321,7 @@ class _Inspector:
         needed = (count * bits + 7) // 8 if bits < 8 else count * per
         held = {name: len(getattr(tensor, name)) for name in _FIELDS if len(getattr(tensor, name))}
         if held.pop(field, 0) != needed or held:
-            raise self.bad(
-                f"{label} of shape {list(tensor.dims)} should have {needed} numbers in its {field}"
-            )
+            raise self.bad(f"{label} of shape {list(tensor.dims)} should have {needed} numbers in its {field}")
 
     # --- external data
 
@@ -364,9 +353,7 @@ class _Inspector:
         size = os.fstat(handle).st_size
         if offset + length > size:
             os.close(handle)
-            raise self.bad(
-                f"{label} reads bytes {offset} to {offset + length} of {location!r:.80}, which has {size}"
-            )
+            raise self.bad(f"{label} reads bytes {offset} to {offset + length} of {location!r:.80}, which has {size}")
         return handle, offset
 
     def number(self, text: str, key: str, label: str) -> int:
@@ -435,9 +422,7 @@ def open_beneath(folder: Path, location: str) -> int:
     found = os.fstat(handle)
     if not stat.S_ISREG(found.st_mode) or found.st_nlink > 1:
         os.close(handle)
-        raise ModelFileError(
-            f"{location!r:.80} is not a regular file with one name (no pipe, device or hard link)"
-        )
+        raise ModelFileError(f"{location!r:.80} is not a regular file with one name (no pipe, device or hard link)")
     return handle
 
 

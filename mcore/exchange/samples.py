@@ -107,9 +107,7 @@ def further_samples(
             shapes = [array.shape for array in given[0].inputs]
             inputs = _drawn(given[0].inputs, shapes, seed=100 + number)
             out.append(Sample(inputs, run(inputs)))
-    repeated = sum(
-        all(a.shape == b.shape for a, b in zip(s.inputs, given[0].inputs, strict=True)) for s in out
-    )
+    repeated = sum(all(a.shape == b.shape for a, b in zip(s.inputs, given[0].inputs, strict=True)) for s in out)
     if repeated:
         why = "the module took no other size" if any(axes) else "no axis is free"
         exported.report.notes.append(f"{repeated} data sets repeat the first size with other numbers: {why}")
@@ -128,17 +126,12 @@ def _candidates(arrays: Arrays, axes: Sequence[dict[int, str]]) -> Iterator[list
             grown[name] = step * (1 + place) if step % 2 == 0 else step + 2 * place
         grown |= dict.fromkeys(batches, 1 + turn % 2)
         yield [
-            tuple(
-                size + grown[labels[axis]] if axis in labels else size
-                for axis, size in enumerate(array.shape)
-            )
+            tuple(size + grown[labels[axis]] if axis in labels else size for axis, size in enumerate(array.shape))
             for array, labels in zip(arrays, axes, strict=True)
         ]
     for turn in (1, 2):  # the batch alone
         yield [
-            tuple(
-                size + turn if labels.get(axis) in batches else size for axis, size in enumerate(array.shape)
-            )
+            tuple(size + turn if labels.get(axis) in batches else size for axis, size in enumerate(array.shape))
             for array, labels in zip(arrays, axes, strict=True)
         ]
 
@@ -150,9 +143,7 @@ def _drawn(arrays: Arrays, shapes: Sequence[tuple[int, ...]], *, seed: int) -> A
         generator = np.random.default_rng(1000 + seed)
         flat = array.reshape(-1)
         drawn = (
-            flat[generator.integers(0, max(flat.size, 1), size=shape)]
-            if flat.size
-            else np.zeros(shape, array.dtype)
+            flat[generator.integers(0, max(flat.size, 1), size=shape)] if flat.size else np.zeros(shape, array.dtype)
         )
         out.append(drawn.astype(array.dtype))
     return out

@@ -54,9 +54,7 @@ def _call(module: Any, args: tuple, kwargs: dict, memory: Memory, found: list[Te
     opened = _changed_axes(memory, kind, shapes)
     with Recorder() as recorder:
         recorder.root = module
-        lifted = {
-            id(t): _lift(recorder, t, k, opened) for k, t in enumerate(found)
-        }
+        lifted = {id(t): _lift(recorder, t, k, opened) for k, t in enumerate(found)}
         args, kwargs = _replace(args, lifted), _replace(kwargs, lifted)
         result = module._speak(args, kwargs)
         memory.writes[module.training] = bool(recorder.mutated)
@@ -130,5 +128,3 @@ def _replace(value: Any, lifted: dict[int, Tensor]) -> Any:
     if isinstance(value, dict):
         return {key: _replace(item, lifted) for key, item in value.items()}
     return value
-
-

@@ -594,5 +594,3 @@ def product(values: Iterable[int]) -> int:
     for v in values:
         out = v * out if type(v) is Dim else out * v
     return out
-
-

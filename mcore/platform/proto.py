@@ -118,9 +118,7 @@ class Writer:
             for k, (v, name) in enumerate(zip(inputs, names, strict=False))
         ]
         out = [f"{n}/wide" if types[first + k] in hole else n for k, n in enumerate(results)]
-        attributes = tuple(
-            (k, compute.onnx if k == "to" and dtypes.from_onnx(v) in hole else v) for k, v in attributes
-        )
+        attributes = tuple((k, compute.onnx if k == "to" and dtypes.from_onnx(v) in hole else v) for k, v in attributes)
         self._append(op, into, out, base, attributes)
         for k, (wide, name) in enumerate(zip(out, results, strict=True)):
             if wide != name:

@@ -64,9 +64,7 @@ NO_FLOAT64 = frozenset(
     "Col2Im LpNormalization AffineGrid Sin Cos Round Tan Asin Acos Atan Sinh Cosh Asinh Acosh Atanh".split()
 )  # fmt: skip
 # Operators of the CPU provider that do take bfloat16: they only move data.
-MOVES_BFLOAT16 = frozenset(
-    "Cast Reshape Transpose Squeeze Unsqueeze Identity Shape Gather Concat Split Slice".split()
-)
+MOVES_BFLOAT16 = frozenset("Cast Reshape Transpose Squeeze Unsqueeze Identity Shape Gather Concat Split Slice".split())
 _warned: set[tuple] = set()
 
 
@@ -221,9 +219,7 @@ def run(recorder: Recorder, values: Sequence[int]) -> list[np.ndarray]:
         except Exception as error:
             raise _explained(error, recorder) from error
         found.update(zip(asked, results, strict=True))
-    return [
-        found[v] if v in found else own(known[v]) if v in known else recorder.state_array(v) for v in values
-    ]
+    return [found[v] if v in found else own(known[v]) if v in known else recorder.state_array(v) for v in values]
 
 
 def _empty(recorder: Recorder, value: int) -> np.ndarray:

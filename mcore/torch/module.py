@@ -38,14 +38,10 @@ class _ModuleType(ABCMeta):
         return instance
 
     def __instancecheck__(cls, instance: Any) -> bool:
-        return (
-            isinstance(instance, _TORCHS) if _is_module(cls) else super().__instancecheck__(instance)
-        )
+        return isinstance(instance, _TORCHS) if _is_module(cls) else super().__instancecheck__(instance)
 
     def __subclasscheck__(cls, subclass: type) -> bool:
-        return (
-            issubclass(subclass, _TORCHS) if _is_module(cls) else super().__subclasscheck__(subclass)
-        )
+        return issubclass(subclass, _TORCHS) if _is_module(cls) else super().__subclasscheck__(subclass)
 
 
 def _is_module(cls: type) -> bool:

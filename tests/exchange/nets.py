@@ -10,9 +10,7 @@ class Net(Module):
 
     def __init__(self, width=4, *blocks, act=ReLU, names=("a", "b"), dtype=None, **options):
         super().__init__()
-        self.backbone = Sequential(
-            Conv2d(3, width, 3, stride=2, padding=1), BatchNorm2d(width), act(), *blocks
-        )
+        self.backbone = Sequential(Conv2d(3, width, 3, stride=2, padding=1), BatchNorm2d(width), act(), *blocks)
         self.head = Linear(width, options.get("classes", 2))
         self.unused = Linear(2, 2)
 

@@ -124,9 +124,7 @@ def test_several_inputs_of_other_types_are_given_as_data(tmp_path):
 
 
 def test_ids_of_further_data_sets_stay_in_range(tmp_path):
-    made = filled(Two()).toplatform(
-        tmp_path / "two", inputs=[(mcore.randn(2, 4), mcore.randint(0, 10, (2, 3)))]
-    )
+    made = filled(Two()).toplatform(tmp_path / "two", inputs=[(mcore.randn(2, 4), mcore.randint(0, 10, (2, 3)))])
 
     assert len(made.samples) == 3
     assert all(sample.inputs[1].min() >= 0 and sample.inputs[1].max() < 10 for sample in made.samples)
@@ -149,9 +147,7 @@ def test_sizes_that_make_no_sense_are_refused(tmp_path, options, words):
 
 
 def test_a_graph_that_gives_other_numbers_is_refused_by_size_and_output(tmp_path):
-    with pytest.raises(
-        RuntimeError, match=r"at size 2x3 the graph is wrong: output \w+ differs.*Nothing was written"
-    ):
+    with pytest.raises(RuntimeError, match=r"at size 2x3 the graph is wrong: output \w+ differs.*Nothing was written"):
         Wrong().eval().toplatform(tmp_path / "deep" / "x", sizes=[(2, 3), (3, 4), (4, 5)])
     assert os.listdir(tmp_path) == []
 
@@ -243,9 +239,7 @@ def test_large_weights_stand_beside_the_graph(tmp_path, net, monkeypatch):
     assert len(made.model.graph.initializer[0].raw_data) > 0
     onnx.checker.check_model(str(made.path / "model.onnx"))
     again = Net.fromplatform(tmp_path / "net")
-    assert all(
-        torch.equal(a, b) for a, b in zip(again.state_dict().values(), net.state_dict().values(), strict=True)
-    )
+    assert all(torch.equal(a, b) for a, b in zip(again.state_dict().values(), net.state_dict().values(), strict=True))
 
 
 def test_a_module_of_torch_that_nobody_here_wrote_is_exported(tmp_path):
@@ -269,8 +263,7 @@ def test_how_a_foreign_module_was_made_is_told_where_its_layers_tell_it(tmp_path
     again = mcore.fromplatform(tmp_path / "layers")
     assert repr(again) == repr(layers)
     assert all(
-        torch.equal(a, b)
-        for a, b in zip(again.state_dict().values(), layers.state_dict().values(), strict=True)
+        torch.equal(a, b) for a, b in zip(again.state_dict().values(), layers.state_dict().values(), strict=True)
     )
     assert made.description["arguments"] is None
 

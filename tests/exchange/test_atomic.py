@@ -74,9 +74,7 @@ def test_a_link_stays_a_link_and_what_it_points_at_is_replaced(tmp_path):
 @pytest.mark.parametrize("name", ["fsync", "replace", "rename"])
 @pytest.mark.parametrize("call", range(8))
 @pytest.mark.parametrize("kind", ["file", "folder"])
-def test_a_failing_system_call_leaves_the_old_or_the_new_never_neither(
-    tmp_path, monkeypatch, name, call, kind
-):
+def test_a_failing_system_call_leaves_the_old_or_the_new_never_neither(tmp_path, monkeypatch, name, call, kind):
     target = tmp_path / "x"
     monkeypatch.setattr(atomic, "_exchange", lambda *_: False)  # the harder way, by two renames
     write_arrays({"a": np.zeros(1)}, target) if kind == "file" else put(target, "old")
@@ -177,9 +175,7 @@ def small_disk(tmp_path):
     disk.mkdir()
     if (
         os.geteuid()
-        or subprocess.run(
-            ["mount", "-t", "tmpfs", "-o", "size=4m", "none", disk], capture_output=True
-        ).returncode
+        or subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m", "none", disk], capture_output=True).returncode
     ):
         pytest.skip("mounting a small file system needs root")
     yield disk

@@ -68,9 +68,7 @@ def test_the_bytes_are_those_that_the_library_writes(tmp_path):
 
 
 def test_files_of_other_writers_are_read(tmp_path):
-    (tmp_path / "a").write_bytes(
-        library_save({"b": np.arange(3), "a": np.ones(2)}, metadata={"order": "none"})
-    )
+    (tmp_path / "a").write_bytes(library_save({"b": np.arange(3), "a": np.ones(2)}, metadata={"order": "none"}))
 
     assert mcore.load(tmp_path / "a")["b"].tolist() == [0, 1, 2]
     assert set(load_file(tmp_path / "a")) == {"a", "b"}

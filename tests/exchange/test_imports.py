@@ -29,9 +29,7 @@ def edited(made, **changes):
 
 
 def same(a, b):
-    return all(
-        torch.equal(p, q) for p, q in zip(a.state_dict().values(), b.state_dict().values(), strict=True)
-    )
+    return all(torch.equal(p, q) for p, q in zip(a.state_dict().values(), b.state_dict().values(), strict=True))
 
 
 def test_a_class_comes_back_with_arguments_and_weights(made):
@@ -115,9 +113,7 @@ def test_weights_that_fit_partly_change_nothing_and_all_is_told(made):
     net = Net(6, classes=3)
     before = {name: tensor.clone() for name, tensor in net.state_dict().items()}
 
-    with pytest.raises(
-        RuntimeError, match=r"(?s)Unexpected key.*backbone.3.weight.*size mismatch.*head.weight"
-    ):
+    with pytest.raises(RuntimeError, match=r"(?s)Unexpected key.*backbone.3.weight.*size mismatch.*head.weight"):
         net.load_platform(made.path)
 
     assert all(torch.equal(before[name], tensor) for name, tensor in net.state_dict().items())

@@ -25,9 +25,7 @@ def value(name, kind=FLOAT, shape=None):
 
 
 def proto(nodes, inputs, outputs, weights=(), opset=21, ir=10, domains=(), **more):
-    graph = helper.make_graph(
-        nodes, "g", inputs, outputs, [numpy_helper.from_array(a, n) for n, a in weights]
-    )
+    graph = helper.make_graph(nodes, "g", inputs, outputs, [numpy_helper.from_array(a, n) for n, a in weights])
     imports = [helper.make_opsetid("", opset), *(helper.make_opsetid(name, 1) for name in domains)]
     return helper.make_model(graph, opset_imports=imports, ir_version=ir, **more)
 
@@ -78,14 +76,10 @@ def test_float_initializers_are_parameters_and_edits_take_effect():
         module.load_state_dict({"conv.weight": WEIGHT[:2], "conv.bias": BIAS})
 
 
-@pytest.mark.parametrize(
-    "name", ["/conv/weight", "a..b", "train", "weight", "onnx::Conv_12", "", ".", "forward.x"]
-)
+@pytest.mark.parametrize("name", ["/conv/weight", "a..b", "train", "weight", "onnx::Conv_12", "", ".", "forward.x"])
 def test_parameters_may_have_any_name(name):
     name = name or "empty"
-    model = proto(
-        [helper.make_node("Add", ["x", name], ["y"])], [value("x", shape=[4])], [value("y")], [(name, BIAS)]
-    )
+    model = proto([helper.make_node("Add", ["x", name], ["y"])], [value("x", shape=[4])], [value("y")], [(name, BIAS)])
 
     module = OnnxModule(model)
 
@@ -111,9 +105,7 @@ def test_old_files_that_list_initializers_as_inputs_take_only_the_others():
 def test_inputs_are_given_by_name_too():
     module = OnnxModule(conv())
 
-    np.testing.assert_array_equal(
-        module(x=tensor(x(1, 3, 8, 8)))[0].numpy(), module(tensor(x(1, 3, 8, 8)))[0].numpy()
-    )
+    np.testing.assert_array_equal(module(x=tensor(x(1, 3, 8, 8)))[0].numpy(), module(tensor(x(1, 3, 8, 8)))[0].numpy())
 
 
 @pytest.mark.parametrize(
@@ -206,9 +198,7 @@ def test_control_flow_is_run_on_the_spot_inside_another_module():
 
 
 def test_control_flow_inside_another_modules_export_is_an_error_that_names_the_node():
-    with pytest.raises(
-        NotImplementedError, match=r"node 'choose' \(If\).*export it by itself.*test_onnx_module"
-    ):
+    with pytest.raises(NotImplementedError, match=r"node 'choose' \(If\).*export it by itself.*test_onnx_module"):
         to_onnx(AroundBranch().eval(), tensor(np.ones(3, np.float32)))
 
 
@@ -290,9 +280,7 @@ def test_functions_of_the_file_are_run_and_joined():
         [helper.make_opsetid("", 21)],
     )
     node = helper.make_node("Double", ["x"], ["y"], domain="mine")
-    model = proto(
-        [node], [value("x", shape=["n"])], [value("y", shape=["n"])], domains=["mine"], functions=[double]
-    )
+    model = proto([node], [value("x", shape=["n"])], [value("y", shape=["n"])], domains=["mine"], functions=[double])
     inner = OnnxModule(model)
 
     class Outer(platform.Module):
@@ -313,9 +301,7 @@ def test_functions_of_the_file_are_run_and_joined():
 
 def test_sequences_come_out_as_lists():
     nodes = [helper.make_node("SplitToSequence", ["x", "one"], ["s"], axis=0)]
-    out = helper.make_value_info(
-        "s", helper.make_sequence_type_proto(helper.make_tensor_type_proto(FLOAT, ["k"]))
-    )
+    out = helper.make_value_info("s", helper.make_sequence_type_proto(helper.make_tensor_type_proto(FLOAT, ["k"])))
     model = proto(nodes, [value("x", shape=["n"])], [out], [("one", np.array(1))])
 
     found = OnnxModule(model)(tensor(np.float32([1, 2])))
@@ -324,9 +310,7 @@ def test_sequences_come_out_as_lists():
 
 
 def test_external_data_is_read_from_beside_the_file(tmp_path):
-    onnx.save_model(
-        conv(), tmp_path / "m.onnx", save_as_external_data=True, location="w.bin", size_threshold=0
-    )
+    onnx.save_model(conv(), tmp_path / "m.onnx", save_as_external_data=True, location="w.bin", size_threshold=0)
     y, _ = OnnxModule(tmp_path / "m.onnx")(tensor(x(1, 3, 8, 8)))
     np.testing.assert_allclose(y.numpy(), bare(conv(), x(1, 3, 8, 8))[0], rtol=1e-6)
 

@@ -207,9 +207,7 @@ def test_external_data_is_checked_wherever_a_tensor_stands(folder, where):
         choose = helper.make_node("If", ["c"], ["y"], then_branch=branch, else_branch=branch)
         made = model([choose], [], inputs=[value("c", BOOL, [])])
     else:
-        function = helper.make_function(
-            "f", "F", ["x"], ["y"], [constant, add], [helper.make_opsetid("", 21)]
-        )
+        function = helper.make_function("f", "F", ["x"], ["y"], [constant, add], [helper.make_opsetid("", 21)])
         made = model([helper.make_node("F", ["x"], ["y"], domain="f")], [], [function])
 
     assert_refused(saved(folder, made), "not a path inside")
@@ -234,9 +232,7 @@ def test_external_data_is_checked_wherever_a_tensor_stands(folder, where):
     ],
 )
 def test_data_that_does_not_fill_its_shape_is_refused(tensor):
-    assert_refused(
-        model(weights=[tensor]), "should have|negative size|does not define|more than this machine"
-    )
+    assert_refused(model(weights=[tensor]), "should have|negative size|does not define|more than this machine")
 
 
 @pytest.mark.parametrize(
@@ -331,9 +327,7 @@ def loop(condition, trips):
     first = [helper.make_node("Constant", [], ["t"], value=numpy_helper.from_array(np.array(True)))]
     if trips is not None:
         first.append(helper.make_node("Constant", [], ["m"], value=numpy_helper.from_array(np.array(trips))))
-    node = helper.make_node(
-        "Loop", ["m" if trips is not None else "", "t", "x"], ["y"], body=body, name="spin"
-    )
+    node = helper.make_node("Loop", ["m" if trips is not None else "", "t", "x"], ["y"], body=body, name="spin")
     return model([*first, node], [])
 
 
@@ -367,9 +361,7 @@ def test_graphs_in_graphs_are_followed_and_see_outer_names():
 def field(number, payload):
     """One entry of a protobuf message: a length, or a number."""
     if isinstance(payload, int):
-        return (
-            bytes([number << 3, payload]) if number < 16 else bytes([number << 3 & 0x7F | 0x80, 1, payload])
-        )
+        return bytes([number << 3, payload]) if number < 16 else bytes([number << 3 & 0x7F | 0x80, 1, payload])
     size, prefix = len(payload), b""
     while size > 0x7F:
         prefix, size = prefix + bytes([size & 0x7F | 0x80]), size >> 7
@@ -378,9 +370,7 @@ def field(number, payload):
 
 def test_sixty_ifs_inside_each_other_are_one_clear_error():
     """Written byte by byte: onnx's own helpers cannot build so deep a model."""
-    graph = helper.make_graph(
-        [helper.make_node("Relu", ["x"], ["o"])], "leaf", [], [value("o")]
-    ).SerializeToString()
+    graph = helper.make_graph([helper.make_node("Relu", ["x"], ["o"])], "leaf", [], [value("o")]).SerializeToString()
     for _ in range(60):
         branches = b"".join(
             field(5, field(1, name) + field(6, graph) + field(20, onnx.AttributeProto.GRAPH))

@@ -74,9 +74,7 @@ def two_sizes(draw, rank, smallest):
 
 
 @few
-@given(
-    st.data(), ranks, kernels, strides, dilations, st.sampled_from((0, 1, 2, "same", "valid")), st.booleans()
-)
+@given(st.data(), ranks, kernels, strides, dilations, st.sampled_from((0, 1, 2, "same", "valid")), st.booleans())
 def test_a_convolution_is_right_at_every_size(data, rank, kernel, stride, dilation, padding, grouped):
     assume(padding != "same" or stride == 1)
     first, second = data.draw(two_sizes(rank, dilation * (kernel - 1) + 1))
@@ -92,9 +90,7 @@ def test_a_convolution_is_right_at_every_size(data, rank, kernel, stride, dilati
 
 @few
 @given(st.data(), ranks, kernels, strides, dilations, st.integers(0, 2), st.integers(0, 3))
-def test_a_transposed_convolution_is_right_at_every_size(
-    data, rank, kernel, stride, dilation, padding, extra
-):
+def test_a_transposed_convolution_is_right_at_every_size(data, rank, kernel, stride, dilation, padding, extra):
     assume(extra < max(stride, dilation) and padding <= dilation * (kernel - 1) // 2)
     first, second = data.draw(two_sizes(rank, 2))
     weight = numbers((4, 3, *(kernel,) * rank), 1)
@@ -109,9 +105,7 @@ def test_a_transposed_convolution_is_right_at_every_size(
 
 @few
 @given(st.data(), ranks, kernels, strides, dilations, st.booleans(), st.booleans())
-def test_a_maximum_is_right_at_every_size_and_says_where_it_stood(
-    data, rank, kernel, stride, dilation, ceil, indices
-):
+def test_a_maximum_is_right_at_every_size_and_says_where_it_stood(data, rank, kernel, stride, dilation, ceil, indices):
     padding = data.draw(st.integers(0, kernel // 2))
     first, second = data.draw(two_sizes(rank, dilation * (kernel - 1) + 1))
     options = {"ceil_mode": ceil, "return_indices": indices}
@@ -212,9 +206,7 @@ def test_windows_unfold_and_fold_back_at_every_size(data, kernel, dilation, padd
     assert_right_at_both_sizes(word, reference, [numbers((2, 3, *first))], [numbers((1, 3, *second))], **SUMS)
 
 
-@pytest.mark.parametrize(
-    "window", [lambda x: x.shape[2:], lambda x: (x.shape[2], 1), lambda x: (2, x.shape[3])]
-)
+@pytest.mark.parametrize("window", [lambda x: x.shape[2:], lambda x: (x.shape[2], 1), lambda x: (2, x.shape[3])])
 def test_a_window_of_the_inputs_own_size_stays_right_at_other_sizes(window):
     first, second = [numbers((2, 3, 9, 8))], [numbers((1, 3, 5, 7))]
 
@@ -223,9 +215,7 @@ def test_a_window_of_the_inputs_own_size_stays_right_at_other_sizes(window):
     assert facts["fixed"] == []
     for arrays in (first, second):
         x = torch.from_numpy(arrays[0])
-        np.testing.assert_allclose(
-            run(arrays)[0], F.avg_pool2d(x, tuple(window(x))).numpy(), rtol=1e-5, atol=1e-6
-        )
+        np.testing.assert_allclose(run(arrays)[0], F.avg_pool2d(x, tuple(window(x))).numpy(), rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize(("align", "rank"), [(False, 2), (True, 2), (False, 3), (True, 3)])

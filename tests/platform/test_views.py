@@ -369,8 +369,14 @@ def test_a_value_of_another_type_is_cast_for_a_slice_and_refused_for_an_index_te
 @pytest.mark.parametrize(
     "index",
     [
-        0, (slice(None), slice(1, 3)), (slice(None), slice(None, None, 2)), (..., -1), (0, 1), [0, 2],
-        (slice(None), [1, 0]), "mask",
+        0,
+        (slice(None), slice(1, 3)),
+        (slice(None), slice(None, None, 2)),
+        (..., -1),
+        (0, 1),
+        [0, 2],
+        (slice(None), [1, 0]),
+        "mask",
     ],
     ids=str,
 )

@@ -57,9 +57,7 @@ def test_a_name_that_torch_lacks_too_is_an_error_with_the_nearest():
 
     said = run(code, engine="torch")
 
-    assert said.startswith(
-        "mcore.functional.reluu: the torch engine has no such word; torch has no such name"
-    )
+    assert said.startswith("mcore.functional.reluu: the torch engine has no such word; torch has no such name")
     assert "Nearest names: mcore.functional.relu" in said
 
 

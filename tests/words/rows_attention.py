@@ -20,9 +20,7 @@ def masked(n: int, length: int, source: int, *, bool_mask: bool) -> "T":
     keep = np.random.RandomState(length).rand(n, 1, length, source) > 0.3
     keep[..., 0] = True
     keep[0, 0, 0] = False
-    return (
-        T(keep, "bool") if bool_mask else T(np.where(keep, np.random.RandomState(1).randn(*keep.shape), -INF))
-    )
+    return T(keep, "bool") if bool_mask else T(np.where(keep, np.random.RandomState(1).randn(*keep.shape), -INF))
 
 
 SDPA = [
@@ -223,9 +221,7 @@ ROWS += [
         rtol=2e-5,
         atol=2e-5,
         errors=[
-            bad(
-                RuntimeError, "Need attn_mask if specifying the is_causal hint", mha(4, 2, 5, is_causal=True)
-            ),
+            bad(RuntimeError, "Need attn_mask if specifying the is_causal hint", mha(4, 2, 5, is_causal=True)),
             bad(
                 RuntimeError,
                 r"The shape of the 2D attn_mask is torch.Size\(\[3, 5\]\), but should be \(4, 5\)",

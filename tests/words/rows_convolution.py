@@ -54,9 +54,7 @@ def conv_errors(rank: int) -> list[Error]:
             A(8),
             weight,
         ),
-        Error(
-            RuntimeError, "Kernel size can't be greater than actual input size", A(2, 4, *(2,) * rank), weight
-        ),
+        Error(RuntimeError, "Kernel size can't be greater than actual input size", A(2, 4, *(2,) * rank), weight),
         Error(
             RuntimeError,
             "Kernel size can't be greater than actual input size",
@@ -71,9 +69,7 @@ def conv_errors(rank: int) -> list[Error]:
             A(5, 2, *(3,) * rank),
             groups=2,
         ),
-        Error(
-            RuntimeError, "to have 6 channels, but got 4 channels instead", x, A(6, 3, *(3,) * rank), groups=2
-        ),
+        Error(RuntimeError, "to have 6 channels, but got 4 channels instead", x, A(6, 3, *(3,) * rank), groups=2),
         Error(RuntimeError, "non-positive groups is not supported", x, weight, groups=0),
         Error(
             RuntimeError,
@@ -109,9 +105,7 @@ def transpose_samples(rank: int) -> list[Sample]:
         at(rank, (4, 3), 3, stride=2, groups=2),
         at(rank, (4, 2), 3, stride=3, groups=4, output_padding=2, padding=1),
         at(rank, (4, 6), 3, stride=2, dilation=2, padding=2, output_padding=1),
-        at(
-            rank, (4, 6), 3, dilation=3, output_padding=2
-        ),  # more than the stride: refused by the runtime's own form
+        at(rank, (4, 6), 3, dilation=3, output_padding=2),  # more than the stride: refused by the runtime's own form
         at(rank, (4, 6), 3, dilation=2, padding=2, output_padding=1),
         at(
             rank,

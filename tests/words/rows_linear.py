@@ -36,9 +36,7 @@ LINEAR = [
         errors=[
             Error(RuntimeError, CANNOT, A(2, 3), A(5, 4)),
             Error(RuntimeError, r"\(14x3 and 4x5\)", A(2, 7, 3), A(5, 4), A(5)),
-            Error(
-                RuntimeError, "inconsistent tensor size, expected tensor \\[3\\] and src \\[4\\]", A(3), A(4)
-            ),
+            Error(RuntimeError, "inconsistent tensor size, expected tensor \\[3\\] and src \\[4\\]", A(3), A(4)),
             Error(
                 RuntimeError,
                 r"The expanded size of the tensor \(5\) must match the existing size \(4\)",
@@ -155,9 +153,7 @@ MATMUL = [
         "torch.mv",
         "Tensor.mv",
         samples=[Sample(A(2, 3), A(3)).other(A(5, 4), A(4))],
-        errors=[
-            Error(RuntimeError, r"size mismatch, got input \(2\), mat \(2x3\), vec \(4\)", A(2, 3), A(4))
-        ],
+        errors=[Error(RuntimeError, r"size mismatch, got input \(2\), mat \(2x3\), vec \(4\)", A(2, 3), A(4))],
     ),
     *(
         Row(
@@ -342,11 +338,7 @@ MATMUL = [
             Sample(A(4, 3), A(5, 3), compute_mode="donot_use_mm_for_euclid_dist"),
             Sample(A(2, 1, 4, 3), A(3, 5, 3)),
         ],
-        errors=[
-            Error(
-                RuntimeError, "X1 and X2 must have the same number of columns. X1: 3 X2: 4", A(2, 3), A(2, 4)
-            )
-        ],
+        errors=[Error(RuntimeError, "X1 and X2 must have the same number of columns. X1: 3 X2: 4", A(2, 3), A(2, 4))],
     ),
 ]
 
@@ -430,9 +422,7 @@ EINSUM = [
                 "ij",
                 A(2, 3, 4),
             ),
-            Error(
-                RuntimeError, "fewer operands were provided than specified in the equation", "ij,jk", A(2, 3)
-            ),
+            Error(RuntimeError, "fewer operands were provided than specified in the equation", "ij,jk", A(2, 3)),
             Error(
                 RuntimeError,
                 "subscript i is repeated for operand 0 but the sizes don't match, 3 != 2",
@@ -455,15 +445,12 @@ EINSUM = [
         errors=[
             Error(
                 RuntimeError,
-                "contracted dimensions need to match, but first has size 3 in dim -1 and second has "
-                "size 4 in dim 0",
+                "contracted dimensions need to match, but first has size 3 in dim -1 and second has size 4 in dim 0",
                 A(2, 3),
                 A(4, 5),
                 1,
             ),
-            Error(
-                RuntimeError, "both dimension lists should have same length", A(2, 3), A(4, 5), ([0], [0, 1])
-            ),
+            Error(RuntimeError, "both dimension lists should have same length", A(2, 3), A(4, 5), ([0], [0, 1])),
         ],
     ),
 ]
@@ -515,8 +502,7 @@ NORMS = [
             NOT_FLOAT,
             Error(
                 RuntimeError,
-                "cannot compute the inf norm on an empty tensor because the operation does not have "
-                "an identity",
+                "cannot compute the inf norm on an empty tensor because the operation does not have an identity",
                 A(0),
                 INF,
             ),
@@ -532,9 +518,7 @@ NORMS = [
             Sample(A(3, 4), dtype="dtype:float64"),
         ],
         errors=[
-            Error(
-                RuntimeError, "linalg.matrix_norm: The input tensor A must have at least 2 dimensions", A(3)
-            ),
+            Error(RuntimeError, "linalg.matrix_norm: The input tensor A must have at least 2 dimensions", A(3)),
             Error(RuntimeError, "Order 3 not supported", A(3, 3), 3),
             Error(NotImplementedError, r"ord=2 \(singular values\)", A(3, 3), 2, only="platform"),
             Error(RuntimeError, "dims must be different", A(3, 3), "fro", (0, 0)),
@@ -592,9 +576,7 @@ NORMS = [
             Sample(A(1, 1)),
         ],
         errors=[
-            Error(
-                RuntimeError, "A must be batches of square matrices, but they are 2 by 3 matrices", A(2, 3)
-            ),
+            Error(RuntimeError, "A must be batches of square matrices, but they are 2 by 3 matrices", A(2, 3)),
             Error(RuntimeError, "must have at least 2 dimensions", A(3)),
             Error(
                 RuntimeError,

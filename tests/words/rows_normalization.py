@@ -231,8 +231,7 @@ ROWS = [
         errors=[
             Error(
                 RuntimeError,
-                "Given normalized_shape=[7], expected input with shape [*, 7], but got input of "
-                "size[2, 6, 5, 4]",
+                "Given normalized_shape=[7], expected input with shape [*, 7], but got input of size[2, 6, 5, 4]",
                 X,
                 (7,),
             ),
@@ -262,8 +261,7 @@ ROWS = [
         errors=[
             Error(
                 RuntimeError,
-                "Given normalized_shape=[7], expected input with shape [*7], but got input of "
-                "size[2, 6, 5, 4]",
+                "Given normalized_shape=[7], expected input with shape [*7], but got input of size[2, 6, 5, 4]",
                 X,
                 (7,),
             )

@@ -40,13 +40,7 @@ def max_samples(rank: int) -> list[Sample]:
         Sample(A(*first[1:]), 2).other(A(*second[1:]), 2),
         Sample(A(0, *first[1:]), 2),
         Sample(
-            T(
-                [[[-INF] * 8] * 2]
-                if rank == 1
-                else [[[[-INF] * 8] * 8]]
-                if rank == 2
-                else [[[[[-INF] * 4] * 4] * 4]]
-            ),
+            T([[[-INF] * 8] * 2] if rank == 1 else [[[[-INF] * 8] * 8]] if rank == 2 else [[[[[-INF] * 4] * 4] * 4]]),
             3,
             2,
             1,
@@ -72,16 +66,12 @@ def avg_samples(rank: int) -> list[Sample]:
     first, second = shapes(rank)
     windows = [
         at(rank, kernel, stride, kernel // 2, ceil, include)
-        for kernel, stride, ceil, include in itertools.product(
-            (2, 3), (1, 2, 3), (False, True), (False, True)
-        )
+        for kernel, stride, ceil, include in itertools.product((2, 3), (1, 2, 3), (False, True), (False, True))
     ]
     return [
         at(rank, 2),
         at(rank, 3, 2, 1),
-        at(
-            rank, (3, 2, 1)[:rank], stride=(2, 1, 3)[:rank], padding=(1, 1, 0)[:rank], count_include_pad=False
-        ),
+        at(rank, (3, 2, 1)[:rank], stride=(2, 1, 3)[:rank], padding=(1, 1, 0)[:rank], count_include_pad=False),
         *windows,
         Sample(A(*first[1:]), 2).other(A(*second[1:]), 2),
         Sample(A(*first, dtype="float64"), 3, 2, 1, True, False).other(
@@ -199,9 +189,7 @@ ROWS = [
     ),
     Row("F.max_pool2d_with_indices", samples=[at(2, 3, 2, 1), at(2, 2, ceil_mode=True)]),
     Row("F.max_pool3d_with_indices", samples=[at(3, 3, 2, 1), at(3, 2, ceil_mode=True)]),
-    Row(
-        "F.avg_pool1d", "torch.avg_pool1d", samples=avg_samples(1), errors=window_errors(1, False), **BUILTIN
-    ),
+    Row("F.avg_pool1d", "torch.avg_pool1d", samples=avg_samples(1), errors=window_errors(1, False), **BUILTIN),
     Row("F.avg_pool2d", samples=avg_samples(2), errors=window_errors(2, False), **BUILTIN),
     Row("F.avg_pool3d", samples=avg_samples(3), errors=window_errors(3, False), **BUILTIN),
     *(Row(f"F.lp_pool{r}d", samples=lp_samples(r), rtol=2e-5, atol=1e-5) for r in (1, 2, 3)),

@@ -26,8 +26,7 @@ def call(
         for d in range(directions):
             shapes = [(gates * size, width), (gates * size, size)] + ([(gates * size,)] * 2 if bias else [])
             params += [
-                A(*s, seed=10 * layer + 4 * d + k, low=-0.7, high=0.7, dtype=dtype)
-                for k, s in enumerate(shapes)
+                A(*s, seed=10 * layer + 4 * d + k, low=-0.7, high=0.7, dtype=dtype) for k, s in enumerate(shapes)
             ]
     x = A(n, t, 5, dtype=dtype) if first else A(t, n, 5, dtype=dtype)
     state = A(layers * directions, n, size, seed=1, dtype=dtype)

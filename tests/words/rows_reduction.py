@@ -150,9 +150,7 @@ SUMS = [
             Sample(HOLES, 1),
             Sample(T([[NAN, NAN], [1.0, NAN]]), 1, True),
         ],
-        errors=[
-            Error(RuntimeError, r"nanmean\(\): expected input to have floating point .* but got Long", I(3))
-        ],
+        errors=[Error(RuntimeError, r"nanmean\(\): expected input to have floating point .* but got Long", I(3))],
     ),
     Row(
         "torch.count_nonzero",

@@ -55,10 +55,7 @@ def resize_samples() -> list[Sample]:
             out.append(Sample(image, size=size, mode=mode, antialias=antialias))
     for mode in ("nearest", "nearest-exact"):
         first, second = I(1, 3, 6, 5, high=256, dtype="uint8"), I(2, 3, 9, 4, high=256, dtype="uint8")
-        out += [
-            Sample(first, scale_factor=s, mode=mode).other(second, scale_factor=s, mode=mode)
-            for s in (2, 0.6)
-        ]
+        out += [Sample(first, scale_factor=s, mode=mode).other(second, scale_factor=s, mode=mode) for s in (2, 0.6)]
     return out
 
 
@@ -79,9 +76,7 @@ WINDOWS = list(itertools.product((2, (2, 3)), (1, 2), (0, 1), (1, 2)))
 
 def fold_sample(kernel, dilation, padding, stride) -> Sample:
     pair = kernel if isinstance(kernel, tuple) else (kernel, kernel)
-    counts = [
-        (s + 2 * padding - dilation * (k - 1) - 1) // stride + 1 for s, k in zip((9, 8), pair, strict=True)
-    ]
+    counts = [(s + 2 * padding - dilation * (k - 1) - 1) // stride + 1 for s, k in zip((9, 8), pair, strict=True)]
     rows, columns = 3 * pair[0] * pair[1], counts[0] * counts[1]
     rest = ((9, 8), kernel, dilation, padding, stride)
     return Sample(A(2, rows, columns), *rest).other(A(3, rows, columns), *rest)
@@ -129,9 +124,7 @@ ROWS = [
         samples=resize_samples(),
         atol=1e-5,
         errors=[
-            Error(
-                ValueError, "only one of size or scale_factor should be defined", X, size=4, scale_factor=2
-            ),
+            Error(ValueError, "only one of size or scale_factor should be defined", X, size=4, scale_factor=2),
             Error(ValueError, "either size or scale_factor should be defined", X),
             Error(
                 ValueError,
@@ -210,15 +203,13 @@ ROWS = [
         errors=[
             Error(
                 RuntimeError,
-                "expects height to be divisible by downscale_factor, but input.size(-2)=5 is not "
-                "divisible by 2",
+                "expects height to be divisible by downscale_factor, but input.size(-2)=5 is not divisible by 2",
                 A(1, 5, 4),
                 2,
             ),
             Error(
                 RuntimeError,
-                "expects width to be divisible by downscale_factor, but input.size(-1)=5 is not "
-                "divisible by 2",
+                "expects width to be divisible by downscale_factor, but input.size(-1)=5 is not divisible by 2",
                 A(1, 4, 5),
                 2,
             ),
@@ -268,9 +259,7 @@ ROWS = [
             Sample(A(2, 4, 9, dtype="float16"), (4, 4), 2, rtol=1e-2, atol=1e-2),
         ],
         errors=[
-            Error(
-                RuntimeError, "to be divisible by the product of kernel_size, but got", A(2, 5, 9), (4, 4), 2
-            ),
+            Error(RuntimeError, "to be divisible by the product of kernel_size, but got", A(2, 5, 9), (4, 4), 2),
             Error(
                 RuntimeError,
                 "calculated number of sliding blocks 3 * 3 = 9, but got input.size(2)=8",
@@ -324,9 +313,7 @@ ROWS = [
         rtol=2e-5,
         atol=2e-5,
         samples=[
-            Sample(X, A(2, 5, 4, 2, low=-1.4, high=1.4), mode, pad, False)
-            for mode in (0, 1, 2)
-            for pad in (0, 1, 2)
+            Sample(X, A(2, 5, 4, 2, low=-1.4, high=1.4), mode, pad, False) for mode in (0, 1, 2) for pad in (0, 1, 2)
         ],
     ),
     Row(
@@ -354,9 +341,7 @@ ROWS = [
                 (2, 3, 5, 7),
                 False,
             ),
-            Error(
-                NotImplementedError, "affine_grid only supports 4D and 5D sizes", A(2, 2, 3), (2, 3, 5), False
-            ),
+            Error(NotImplementedError, "affine_grid only supports 4D and 5D sizes", A(2, 2, 3), (2, 3, 5), False),
             Error(ValueError, "Expected non-zero, positive output size", A(2, 2, 3), (2, 3, 0, 5), False),
         ],
     ),

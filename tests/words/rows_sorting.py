@@ -14,9 +14,7 @@ INTS = ("uint8", "int8", "int16", "int32", "int64")
 DISTINCT = T(np.random.RandomState(0).permutation(60).reshape(3, 4, 5).astype(np.float32))
 LARGER = T(np.random.RandomState(1).permutation(252).reshape(6, 6, 7).astype(np.float32))
 INTEGERS = [T(np.random.RandomState(2).permutation(20).reshape(4, 5), d) for d in INTS]
-HALVES = [
-    T(np.random.RandomState(2).permutation(20).reshape(4, 5), d) for d in ("float16", "bfloat16", "float64")
-]
+HALVES = [T(np.random.RandomState(2).permutation(20).reshape(4, 5), d) for d in ("float16", "bfloat16", "float64")]
 OUT_OF_RANGE = "Dimension out of range"
 
 SORTS = [
@@ -292,9 +290,7 @@ SETS = [
         ],
         errors=[
             Error(RuntimeError, "bincount only supports 1-d non-negative integral inputs", I(2, 3)),
-            Error(
-                RuntimeError, "bincount only supports 1-d non-negative integral inputs", T([-1, 2], "int64")
-            ),
+            Error(RuntimeError, "bincount only supports 1-d non-negative integral inputs", T([-1, 2], "int64")),
         ],
     ),
     Row(

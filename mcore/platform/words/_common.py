@@ -102,9 +102,7 @@ def axis_of(dim: int, rank: int) -> int:
     """A possibly negative axis as 0 <= axis < rank. Raises IndexError in torch's wording."""
     limit = max(rank, 1)
     if not -limit <= dim < limit:
-        raise IndexError(
-            f"Dimension out of range (expected to be in range of [{-limit}, {limit - 1}], but got {dim})"
-        )
+        raise IndexError(f"Dimension out of range (expected to be in range of [{-limit}, {limit - 1}], but got {dim})")
     return int(dim) % limit
 
 

@@ -85,9 +85,7 @@ def lies_in_order(x: Tensor) -> bool:
         return True
     wanted = in_order(x._shape)
     empty = any(int(n) == 0 for n in x._shape)
-    return empty or all(
-        int(n) == 1 or a == b for n, a, b in zip(x._shape, strides_of(x), wanted, strict=True)
-    )
+    return empty or all(int(n) == 1 or a == b for n, a, b in zip(x._shape, strides_of(x), wanted, strict=True))
 
 
 def viewed_strides(shape: Sequence[int], strides: Sequence[int], new: Sequence[int]) -> list[int] | None:

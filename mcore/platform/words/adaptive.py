@@ -234,9 +234,7 @@ def _max_with_places(x: Tensor, targets: list[int]) -> tuple[Tensor, Tensor]:
         x = take(x, indices, 2 + k)
         # (out, longest) among rank such pairs of axes
         wide = unsqueeze(indices, *[a for a in range(2 * rank) if a not in (2 * k, 2 * k + 1)])
-        scaled = (
-            wide if k == rank - 1 else emit("Mul", [wide, tabled(amount(stride))], wide.shape, dtypes.int64)
-        )
+        scaled = wide if k == rank - 1 else emit("Mul", [wide, tabled(amount(stride))], wide.shape, dtypes.int64)
         stride, places = shape[2 + k] * stride, _added(places, scaled)
     order = [2 * k for k in range(rank)] + [2 * k + 1 for k in range(rank)]
     x = permute(x, (0, 1, *(2 + a for a in order)))

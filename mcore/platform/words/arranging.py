@@ -219,9 +219,7 @@ def rot90(input: Tensor, k: int = 1, dims: Sequence[int] = (0, 1)) -> Tensor:
         raise ShapeError(f"expected total dims >= 2, but got total dims = {rank}")
     a, b = (axis_of(d, rank) for d in dims)
     if a == b:
-        raise ShapeError(
-            f"expected rotation dims to be different, but got dim0 = {dims[0]} and dim1 = {dims[1]}"
-        )
+        raise ShapeError(f"expected rotation dims to be different, but got dim0 = {dims[0]} and dim1 = {dims[1]}")
     k %= 4
     order = list(range(rank))
     order[a], order[b] = b, a
@@ -306,9 +304,7 @@ def unfold(self: Tensor, dimension: int, size: int, step: int) -> Tensor:
     if int(size) < 0:
         raise ShapeError(f"size is {int(size)} but must be >= 0")
     if int(size) > int(length):
-        raise ShapeError(
-            f"maximum size for tensor at dimension {axis} is {int(length)} but size is {int(size)}"
-        )
+        raise ShapeError(f"maximum size for tensor at dimension {axis} is {int(length)} but size is {int(size)}")
     if int(step) <= 0:
         raise ShapeError(f"step is {int(step)} but must be > 0")
 
@@ -462,5 +458,3 @@ def diag(input: Tensor, diagonal: int = 0) -> Tensor:
 def diagflat(input: Tensor, offset: int = 0) -> Tensor:
     """The matrix with the flattened elements on a diagonal."""
     return _embedded(reshaped(input, (product(input.shape),)) if len(input._shape) != 1 else input, offset)
-
-

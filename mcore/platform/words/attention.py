@@ -76,9 +76,7 @@ class Mask:
                 return
             mask = cast(mask, kind)
             self.bias = binary("Max", mask, fill(_LEAST[kind.name], mask))
-            some = test(
-                "Greater", reduce("ReduceMax", mask, (mask.ndim - 1,), keepdim=True), fill(-math.inf, mask)
-            )
+            some = test("Greater", reduce("ReduceMax", mask, (mask.ndim - 1,), keepdim=True), fill(-math.inf, mask))
         self.keep = cast(some, kind)
 
 
@@ -86,9 +84,7 @@ def scale_of(scale: float | None, query: Tensor) -> float:
     """`scale`, or one over the root of the head's size."""
     if scale is not None:
         return scale
-    return 1 / math.sqrt(
-        graph.current().fix(query.shape[-1], "attention scales by the root of the head's size")
-    )
+    return 1 / math.sqrt(graph.current().fix(query.shape[-1], "attention scales by the root of the head's size"))
 
 
 def attend(
@@ -162,13 +158,10 @@ def scaled_dot_product_attention(
         key, value = _shared_heads(query, key), _shared_heads(query, value)
     if int(key.shape[-2]) != int(value.shape[-2]):
         raise ShapeError(
-            f"scaled_dot_product_attention: key has {int(key.shape[-2])} positions, value "
-            f"{int(value.shape[-2])}"
+            f"scaled_dot_product_attention: key has {int(key.shape[-2])} positions, value {int(value.shape[-2])}"
         )
     mask = None if attn_mask is None else Mask(attn_mask, query._dtype)
-    return attend(
-        query, key, value, mask, causal=is_causal, scale=scale_of(scale, query), dropout_p=dropout_p
-    )
+    return attend(query, key, value, mask, causal=is_causal, scale=scale_of(scale, query), dropout_p=dropout_p)
 
 
 def _shared_heads(query: Tensor, x: Tensor) -> Tensor:

@@ -118,9 +118,7 @@ def movedim(input: Tensor, source: int | Sequence[int], destination: int | Seque
 def _matrix_transpose(x: Tensor, name: str) -> Tensor:
     rank = len(x._shape)
     if rank < 2:
-        raise ShapeError(
-            f"tensor.{name} is only supported on matrices or batches of matrices. Got {rank}-D tensor."
-        )
+        raise ShapeError(f"tensor.{name} is only supported on matrices or batches of matrices. Got {rank}-D tensor.")
     return _swapped(x, -2, -1)
 
 
@@ -154,9 +152,7 @@ def matrix_adjoint_of_one(self: Tensor) -> Tensor:
     rank = len(self._shape)
     if rank not in (0, 2):
         hint = "" if rank < 2 else " For batches of matrices, consider using tensor.mH"
-        raise ShapeError(
-            f"tensor.H is only supported on matrices (2-D tensors). Got {rank}-D tensor.{hint}"
-        )
+        raise ShapeError(f"tensor.H is only supported on matrices (2-D tensors). Got {rank}-D tensor.{hint}")
     return reordered(self, tuple(reversed(range(rank))))
 
 

@@ -51,16 +51,12 @@ def _check(
             f"but got input of size: {plain(shape)}"
         )
     if len(kernel) != rank + 2:
-        raise ShapeError(
-            f"Expected a {rank + 2}-dimensional weight for {name}, but got weight of size {plain(kernel)}"
-        )
+        raise ShapeError(f"Expected a {rank + 2}-dimensional weight for {name}, but got weight of size {plain(kernel)}")
     if input._dtype is not weight._dtype:
         kinds = f"Input type ({input._dtype.name}) and weight type ({weight._dtype.name})"
         raise RuntimeError(f"{kinds} should be the same")
     if bias is not None and bias._dtype is not input._dtype:
-        raise RuntimeError(
-            f"Input type ({input._dtype.name}) and bias type ({bias._dtype.name}) should be the same"
-        )
+        raise RuntimeError(f"Input type ({input._dtype.name}) and bias type ({bias._dtype.name}) should be the same")
     if not input._dtype.is_floating_point:
         raise unsupported(name, f"a convolution of {input._dtype.name}", "float types")
     if groups <= 0:
@@ -140,13 +136,8 @@ def _plan(
     kernel = tuple(weights[2:])
     stride, dilation = _sizes(stride, rank, "stride"), _sizes(dilation, rank, "dilation")
     text = isinstance(padding, str)
-    begin, end = (
-        _paddings(padding, kernel, stride, dilation) if text else (_sizes(padding, rank, "padding"),) * 2
-    )
-    left = [
-        s + b + e - d * (k - 1) - 1
-        for s, b, e, d, k in zip(shape[2:], begin, end, dilation, kernel, strict=True)
-    ]
+    begin, end = _paddings(padding, kernel, stride, dilation) if text else (_sizes(padding, rank, "padding"),) * 2
+    left = [s + b + e - d * (k - 1) - 1 for s, b, e, d, k in zip(shape[2:], begin, end, dilation, kernel, strict=True)]
     if min(*begin, 0) < 0 or min(*stride, *dilation) <= 0 or min(*left, 0) < 0:
         return None
     out = (shape[0], weights[0], *(size // step + 1 for size, step in zip(left, stride, strict=True)))
@@ -252,8 +243,7 @@ def _transpose(
         max(int(s), int(d)) - 1 if type(e) is Dim else e for e, s, d in zip(extra, stride, dilation,
         strict=True) ])  # fmt: skip
     sizes = [
-        (shape[a - rank] - 1) * stride[a] - 2 * padding[a] + dilation[a] * (kernel[a] - 1) + 1
-        for a in range(rank)
+        (shape[a - rank] - 1) * stride[a] - 2 * padding[a] + dilation[a] * (kernel[a] - 1) + 1 for a in range(rank)
     ]
     out = (x.shape[0], weights[1] * groups, *(s + w for s, w in zip(sizes, whole, strict=True)))
     if any(int(s) <= 0 for s in out[2:]):

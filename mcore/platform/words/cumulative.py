@@ -207,9 +207,7 @@ def trapezoid(y: Tensor, x: Tensor | None = None, *, dx: float | None = None, di
 
 
 @word("torch.cumulative_trapezoid")
-def cumulative_trapezoid(
-    y: Tensor, x: Tensor | None = None, *, dx: float | None = None, dim: int = -1
-) -> Tensor:
+def cumulative_trapezoid(y: Tensor, x: Tensor | None = None, *, dx: float | None = None, dim: int = -1) -> Tensor:
     """Running integral along an axis by the trapezoid rule."""
     strips, axis = _trapezoid(y, x, dx, dim)
     return cumsum(strips, axis)

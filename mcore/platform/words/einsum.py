@@ -227,9 +227,7 @@ def einsum(*args: Any) -> Tensor:
     for other in tensors[1:]:
         if tensors[0]._dtype is not other._dtype:
             check_alike(tensors[0], other)
-    labelled = [
-        Labelled(t, _labels_of(s, t, k)) for k, (t, s) in enumerate(zip(tensors, subscripts, strict=True))
-    ]
+    labelled = [Labelled(t, _labels_of(s, t, k)) for k, (t, s) in enumerate(zip(tensors, subscripts, strict=True))]
     used = [label for operand in labelled for label in operand.labels]
     hidden = sorted({k for k in used if isinstance(k, tuple)}, key=lambda k: -k[1])
     labelled = [diagonal_of(operand, k) for k, operand in enumerate(labelled)]
@@ -292,8 +290,7 @@ def inner(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tensor:
     if int(input.shape[-1]) != int(other.shape[-1]):
         shapes = [str([int(s) for s in t.shape]) for t in (input, other)]
         raise ShapeError(
-            "inner() the last dimension must match on both input tensors but got shapes "
-            + " and ".join(shapes)
+            "inner() the last dimension must match on both input tensors but got shapes " + " and ".join(shapes)
         )
     return hand_out(tensordot(input, other, ([-1], [-1])), out)
 

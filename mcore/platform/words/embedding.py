@@ -244,9 +244,7 @@ def _scattered_bags(rows: Tensor, counted: Tensor | None, offsets: Tensor, mode:
     if mode == "sum":
         return total
     ones = filled(1, (size,), x._dtype) if counted is None else cast(counted, x._dtype)
-    count = emit(
-        "ScatterND", [filled(0, (bags,), x._dtype), places, ones], (bags,), x._dtype, reduction="add"
-    )
+    count = emit("ScatterND", [filled(0, (bags,), x._dtype), places, ones], (bags,), x._dtype, reduction="add")
     return _finished(total, unsqueeze(count, 1), mode)
 
 

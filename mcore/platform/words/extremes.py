@@ -51,9 +51,7 @@ def comparable(x: Tensor) -> Tensor:
     return x if kind is None else cast(x, kind)
 
 
-def _check_not_empty(
-    x: Tensor, axes: Sequence[int], whole: bool, name: str, error: type = RuntimeError
-) -> None:
+def _check_not_empty(x: Tensor, axes: Sequence[int], whole: bool, name: str, error: type = RuntimeError) -> None:
     if whole and x.ndim and int(count_of(x.shape, axes)) == 0:
         hint = " Specify the reduction dim with the 'dim' argument." if error is RuntimeError else ""
         raise error(f"{name}(): Expected reduction dim to be specified for input.numel() == 0.{hint}")
@@ -104,9 +102,7 @@ def amin(input: Tensor, dim: Axes = (), keepdim: bool = False, *, out: Tensor | 
 
 
 @word("torch.aminmax", "Tensor.aminmax")
-def aminmax(
-    input: Tensor, *, dim: int | None = None, keepdim: bool = False, out: tuple | None = None
-) -> Range:
+def aminmax(input: Tensor, *, dim: int | None = None, keepdim: bool = False, out: tuple | None = None) -> Range:
     """Smallest and largest over one axis or all."""
     axes = axes_of(dim, input.ndim)
     if dim is None and input.ndim and not int(count_of(input.shape, axes)):
@@ -187,16 +183,12 @@ def _arg(op: str, input: Tensor, dim: int | None, keepdim: bool) -> Tensor:
 
 
 @word("torch.argmax", "Tensor.argmax")
-def argmax(
-    input: Tensor, dim: int | None = None, keepdim: bool = False, *, out: Tensor | None = None
-) -> Tensor:
+def argmax(input: Tensor, dim: int | None = None, keepdim: bool = False, *, out: Tensor | None = None) -> Tensor:
     """First index of the largest along an axis, or in the flattened tensor."""
     return hand_out(_arg("ArgMax", input, dim, keepdim), out)
 
 
 @word("torch.argmin", "Tensor.argmin")
-def argmin(
-    input: Tensor, dim: int | None = None, keepdim: bool = False, *, out: Tensor | None = None
-) -> Tensor:
+def argmin(input: Tensor, dim: int | None = None, keepdim: bool = False, *, out: Tensor | None = None) -> Tensor:
     """First index of the smallest along an axis, or in the flattened tensor."""
     return hand_out(_arg("ArgMin", input, dim, keepdim), out)

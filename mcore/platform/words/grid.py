@@ -48,8 +48,7 @@ def grid_sample(
     """
     if mode not in _MODES:
         raise ValueError(
-            "nn.functional.grid_sample(): expected mode to be 'bilinear', 'nearest' or 'bicubic', but got: "
-            f"'{mode}'"
+            f"nn.functional.grid_sample(): expected mode to be 'bilinear', 'nearest' or 'bicubic', but got: '{mode}'"
         )
     if padding_mode not in ("zeros", "border", "reflection"):
         raise ValueError(
@@ -76,9 +75,7 @@ def grid_sample(
         # Far positions (a projection divides by almost zero) overflow in the runtime; all of them are
         # outside.
         far = constant(np.asarray(FAR, where._dtype.numpy))
-        where = emit(
-            "Clip", [where, constant(np.asarray(-FAR, where._dtype.numpy)), far], where.shape, where._dtype
-        )
+        where = emit("Clip", [where, constant(np.asarray(-FAR, where._dtype.numpy)), far], where.shape, where._dtype)
     out = emit(
         "GridSample", [x, where], (*input.shape[:2], *grid.shape[1:-1]), x._dtype, mode=_MODES[mode],
         padding_mode=padding_mode, align_corners=int(bool(align_corners)),

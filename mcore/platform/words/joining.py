@@ -45,9 +45,7 @@ def _promoted(tensors: list[Tensor]) -> list[Tensor]:
 def _check_sizes(tensors: list[Tensor], shape: Sequence[int], axis: int, first: int) -> None:
     for k, tensor in enumerate(tensors):
         if len(tensor._shape) != len(shape):
-            raise ShapeError(
-                f"Tensors must have same number of dimensions: got {len(shape)} and {len(tensor._shape)}"
-            )
+            raise ShapeError(f"Tensors must have same number of dimensions: got {len(shape)} and {len(tensor._shape)}")
         for d, (a, b) in enumerate(zip(shape, plain_shape(tensor), strict=True)):
             if a is not b and d != axis and int(a) != int(b):
                 raise ShapeError(
@@ -147,9 +145,7 @@ def _piece(x: Tensor, result: Tensor, axis: int, start: int, size: int) -> Tenso
     """Marks one output of a Split as the slice of `x` that it is."""
     plan = Plan()
     plan.cuts.append(Cut(axis, start, size, 1, start, start + size, dropped=False))
-    return view_of(
-        x, result, Reading(plan), lambda base, new: write_basic(base, new, plan), basic_strides(plan)
-    )
+    return view_of(x, result, Reading(plan), lambda base, new: write_basic(base, new, plan), basic_strides(plan))
 
 
 def pieces(x: Tensor, axis: int, sizes: Sequence[int]) -> tuple[Tensor, ...]:
@@ -343,5 +339,3 @@ def unbind(input: Tensor, dim: int = 0) -> tuple[Tensor, ...]:
         plan.cuts.append(Cut(axis, k, 1, 1, k, k + 1, dropped=True))
         out.append(basic_view(input, plan))
     return tuple(out)
-
-

@@ -42,8 +42,7 @@ def check_alike(a: Tensor, b: Tensor) -> None:
 
 def _cannot_multiply(a: Sequence[int], b: Sequence[int]) -> ShapeError:
     return ShapeError(
-        f"mat1 and mat2 shapes cannot be multiplied ({'x'.join(map(str, plain(a)))} and "
-        f"{'x'.join(map(str, plain(b)))})"
+        f"mat1 and mat2 shapes cannot be multiplied ({'x'.join(map(str, plain(a)))} and {'x'.join(map(str, plain(b)))})"
     )
 
 
@@ -113,9 +112,7 @@ def _product(a: Tensor, b: Tensor, shape: tuple) -> Tensor:
     if kind.category != dtypes.FLOAT:
         check_alike(a, b)
         if kind.itemsize < 4:
-            return cast(
-                emit("MatMul", [cast(a, dtypes.int32), cast(b, dtypes.int32)], shape, dtypes.int32), kind
-            )
+            return cast(emit("MatMul", [cast(a, dtypes.int32), cast(b, dtypes.int32)], shape, dtypes.int32), kind)
     return emit("MatMul", [a, b], shape, kind)
 
 
@@ -168,9 +165,7 @@ def _unequal_vectors(a: Sequence[int], b: Sequence[int]) -> ShapeError:
 
 
 def _batch_mismatch(want: list[int], got: list[int]) -> ShapeError:
-    return ShapeError(
-        f"Expected size for first two dimensions of batch2 tensor to be: {want} but got: {got}."
-    )
+    return ShapeError(f"Expected size for first two dimensions of batch2 tensor to be: {want} but got: {got}.")
 
 
 @word("Tensor.__rmatmul__")
@@ -218,8 +213,7 @@ def dot(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tensor:
         raise ShapeError(f"1D tensors expected, but got {input.ndim}D and {other.ndim}D tensors")
     if input._dtype is not other._dtype:
         raise RuntimeError(
-            "dot : expected both vectors to have same dtype, but found "
-            f"{input._dtype.title} and {other._dtype.title}"
+            f"dot : expected both vectors to have same dtype, but found {input._dtype.title} and {other._dtype.title}"
         )
     return matmul(input, other, out=out)
 

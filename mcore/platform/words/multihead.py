@@ -53,9 +53,7 @@ def _projected(
     shapes = [f"torch.Size({plain(t.shape)})" for t in (key, value)]
     if isinstance(weights, tuple):
         return _separate(query, key, value, weights, bias)
-    _require(
-        same_shape(key.shape, value.shape), f"key shape {shapes[0]} does not match value shape {shapes[1]}"
-    )
+    _require(same_shape(key.shape, value.shape), f"key shape {shapes[0]} does not match value shape {shapes[1]}")
     if weights is None:
         raise AssertionError("use_separate_proj_weight is False but in_proj_weight is None")
     return _packed(query, key, value, weights, bias)
@@ -84,9 +82,7 @@ def _additive(mask: Tensor | None, name: str, kind: Kind) -> Tensor | None:
     return where(mask, constant(-math.inf, kind), constant(0, kind))
 
 
-def _check_ranks(
-    query: Tensor, key: Tensor, value: Tensor, padding: Tensor | None, mask: Tensor | None
-) -> bool:
+def _check_ranks(query: Tensor, key: Tensor, value: Tensor, padding: Tensor | None, mask: Tensor | None) -> bool:
     """Whether there is a batch axis. Raises AssertionError, in torch's words, where ranks do not fit."""
     _require(
         query.ndim in (2, 3),
@@ -107,8 +103,7 @@ def _check_ranks(
     if mask is not None:
         _require(
             mask.ndim in (2, 3),
-            f"For {kind} `query`, expected `attn_mask` to be `None`, 2-D or 3-D but found "
-            f"{mask.ndim}-D tensor instead",
+            f"For {kind} `query`, expected `attn_mask` to be `None`, 2-D or 3-D but found {mask.ndim}-D tensor instead",
         )
     return query.ndim == 3
 
@@ -272,12 +267,8 @@ def _static(static: Tensor | None, x: Tensor, batch: int, heads: int) -> Tensor:
     if static is None:
         return _heads(x, heads)
     rows, size = int(batch) * heads, int(x.shape[-1]) // heads
-    _require(
-        int(static.shape[0]) == rows, f"expecting static_k.size(0) of {rows}, but got {int(static.shape[0])}"
-    )
-    _require(
-        int(static.shape[2]) == size, f"expecting static_k.size(2) of {size}, but got {int(static.shape[2])}"
-    )
+    _require(int(static.shape[0]) == rows, f"expecting static_k.size(0) of {rows}, but got {int(static.shape[0])}")
+    _require(int(static.shape[2]) == size, f"expecting static_k.size(2) of {size}, but got {int(static.shape[2])}")
     return reshape(static, (batch, heads, *static.shape[1:]))
 
 
@@ -293,9 +284,7 @@ def _merged(mask: Tensor | None, padding: Tensor | None, batch: int, source: int
     return padding if mask is None else binary("Add", cast(mask, padding._dtype), padding)
 
 
-def _with_weights(
-    q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, dropout_p: float
-) -> tuple[Tensor, Tensor]:
+def _with_weights(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, dropout_p: float) -> tuple[Tensor, Tensor]:
     """Attention that shows its weights; here torch lets a row with every key masked be NaN."""
     scores = matmul(scaled(q, math.sqrt(1.0 / int(q.shape[-1]))), swap(k, 2, 3))
     if mask is not None:

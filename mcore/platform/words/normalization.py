@@ -30,9 +30,7 @@ def _accept(input: Tensor, word: str, *parameters: Tensor | None) -> dtype:
         if p is None or p._dtype is kind:
             continue
         if kind not in _HALVES:
-            raise RuntimeError(
-                f"mixed dtype (CPU): expect parameter to have scalar type of {LEGACY_NAMES[kind.name]}"
-            )
+            raise RuntimeError(f"mixed dtype (CPU): expect parameter to have scalar type of {LEGACY_NAMES[kind.name]}")
         if p._dtype is not dtypes.float32:
             raise RuntimeError("mixed dtype (CPU): expect parameter to have scalar type of Float")
         wide = dtypes.float32
@@ -100,9 +98,7 @@ def _batch_norm(
         raise RuntimeError("running_var must be defined in evaluation mode")
     kind = input._dtype
     x = input if kind is wide else cast(input, wide)
-    weight = (
-        _ones(shape[1], wide) if weight is None else weight if weight._dtype is wide else cast(weight, wide)
-    )
+    weight = _ones(shape[1], wide) if weight is None else weight if weight._dtype is wide else cast(weight, wide)
     bias = _zeros(shape[1], wide) if bias is None else bias if bias._dtype is wide else cast(bias, wide)
     if kind is not wide:
         mean, var = cast(mean, wide), cast(var, wide)
@@ -121,9 +117,7 @@ def _batch_norm_of_batch(
     if (mean is None) != (var is None):
         raise ValueError("running_mean and running_var must either both be None or neither be None")
     if not isinstance(momentum, int | float):
-        raise TypeError(
-            f"batch_norm(): argument 'momentum' (position 7) must be float, not {type(momentum).__name__}"
-        )
+        raise TypeError(f"batch_norm(): argument 'momentum' (position 7) must be float, not {type(momentum).__name__}")
     kind, x = input._dtype, input
     if kind in _HALVES:
         x = cast(x, dtypes.float32)
@@ -158,9 +152,7 @@ def _refuse_single_value(shape: Sequence[int]) -> None:
     for size in shape[2:]:
         count *= int(size)
     if count == 1:
-        raise ValueError(
-            f"Expected more than 1 value per channel when training, got input size {_size_text(shape)}"
-        )
+        raise ValueError(f"Expected more than 1 value per channel when training, got input size {_size_text(shape)}")
 
 
 def _size_text(shape: Sequence[int]) -> str:
@@ -204,9 +196,7 @@ def _instance_norm(
     shape = input.shape
     if not use_input_stats:
         if mean is None or var is None:
-            raise RuntimeError(
-                "Expected running_mean and running_var to be defined when use_input_stats is false"
-            )
+            raise RuntimeError("Expected running_mean and running_var to be defined when use_input_stats is false")
         return _batch_norm(input, mean, var, weight, bias, False, momentum, eps)
     channels = int(shape[1])
     _check_channels(channels, running_mean=mean, running_var=var, weight=weight, bias=bias)
@@ -227,9 +217,7 @@ def _instance_norm(
     bias = _zeros(channels, x._dtype) if bias is None else cast(bias, x._dtype)
     # The operator alone loses digits in the mean (1e-4 at mean 100 on volumes); of centered values it
     # does not.
-    return cast(
-        emit("InstanceNormalization", [centered, weight, bias], shape, x._dtype, epsilon=float(eps)), kind
-    )
+    return cast(emit("InstanceNormalization", [centered, weight, bias], shape, x._dtype, epsilon=float(eps)), kind)
 
 
 @word("F.instance_norm")
@@ -362,13 +350,9 @@ def _check_normalized(
         )
 
 
-def _layer_norm(
-    input: Tensor, sizes: Sequence[int], weight: Tensor | None, bias: Tensor | None, eps: float
-) -> Tensor:
+def _layer_norm(input: Tensor, sizes: Sequence[int], weight: Tensor | None, bias: Tensor | None, eps: float) -> Tensor:
     if isinstance(sizes, int):
-        raise TypeError(
-            "layer_norm(): argument 'normalized_shape' (position 2) must be tuple of ints, not int"
-        )
+        raise TypeError("layer_norm(): argument 'normalized_shape' (position 2) must be tuple of ints, not int")
     _check_normalized(input, sizes, weight, bias)
     wide = _accept(input, "LayerNormKernelImpl", weight, bias)
     kind, x = input._dtype, input
@@ -449,9 +433,7 @@ def rms_norm(
 
 
 @word("F.local_response_norm")
-def local_response_norm(
-    input: Tensor, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0
-) -> Tensor:
+def local_response_norm(input: Tensor, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0) -> Tensor:
     """Divided by `(k + alpha * mean of squares over size channels) ** beta`.
 
     Shapes:
@@ -459,9 +441,7 @@ def local_response_norm(
     """
     rank = input.ndim
     if rank < 3:
-        raise ValueError(
-            f"Expected 3D or higher dimensionality                          input (got {rank} dimensions)"
-        )
+        raise ValueError(f"Expected 3D or higher dimensionality                          input (got {rank} dimensions)")
     if size <= 0:
         raise RuntimeError(f"kernel size should be greater than zero, but got kT: {size} kH: 1 kW: 1")
     refuse_integers(input, "avg_pool3d_out_frame")

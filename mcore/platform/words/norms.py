@@ -32,14 +32,10 @@ _NO_SINGULAR_VALUES = "orders 'fro', 1, -1, inf, -inf"
 
 def _check_float(x: Tensor, name: str) -> None:
     if x._dtype.category != dtypes.FLOAT:
-        raise RuntimeError(
-            f"linalg.{name}: Expected a floating point or complex tensor as input. Got {x._dtype.title}"
-        )
+        raise RuntimeError(f"linalg.{name}: Expected a floating point or complex tensor as input. Got {x._dtype.title}")
 
 
-def _vector_norm(
-    x: Tensor, p: float, dim: int | Sequence[int] | None, keepdim: bool, dtype: Kind | None
-) -> Tensor:
+def _vector_norm(x: Tensor, p: float, dim: int | Sequence[int] | None, keepdim: bool, dtype: Kind | None) -> Tensor:
     _check_float(x, "vector_norm")
     kind = dtype or x._dtype
     axes = axes_of(dim, x.ndim)
@@ -87,9 +83,7 @@ def matrix_norm(
     return hand_out(_matrix_norm(A, ord, dim, keepdim, dtype), out)
 
 
-def _matrix_norm(
-    x: Tensor, order: Order, dim: Sequence[int] | int, keepdim: bool, dtype: Kind | None
-) -> Tensor:
+def _matrix_norm(x: Tensor, order: Order, dim: Sequence[int] | int, keepdim: bool, dtype: Kind | None) -> Tensor:
     if x.ndim < 2:
         raise ShapeError("linalg.matrix_norm: The input tensor A must have at least 2 dimensions.")
     if isinstance(dim, int) or len(dim) != 2:
@@ -134,9 +128,7 @@ def linalg_norm(
     return hand_out(_vector_norm(A, ord, axes, keepdim, dtype), out)
 
 
-def _norm(
-    x: Tensor, p: Order | None, dim: int | Sequence[int] | None, keepdim: bool, dtype: Kind | None
-) -> Tensor:
+def _norm(x: Tensor, p: Order | None, dim: int | Sequence[int] | None, keepdim: bool, dtype: Kind | None) -> Tensor:
     """torch.norm: any `p` is a vector norm over all the axes named."""
     if isinstance(p, str) and p != "fro":
         if p == "nuc":

@@ -61,12 +61,8 @@ def _window(
         steps = numbers(
             stride, rank, f"{name}: stride must either be omitted, a single int, or a tuple of {_COUNT[rank]}"
         )
-    pads = numbers(
-        padding, rank, f"{name}: padding must either be a single int, or a tuple of {_COUNT[rank]}"
-    )
-    gaps = numbers(
-        dilation, rank, f"{name}: dilation must be either a single int, or a tuple of {_COUNT[rank]}"
-    )
+    pads = numbers(padding, rank, f"{name}: padding must either be a single int, or a tuple of {_COUNT[rank]}")
+    gaps = numbers(dilation, rank, f"{name}: dilation must be either a single int, or a tuple of {_COUNT[rank]}")
     for k, s, p, d in zip(kernel, steps, pads, gaps, strict=True):
         if int(k) <= 0:
             raise RuntimeError(f"{name}() kernel_size must be greater than zero, but got {int(k)}")
@@ -104,9 +100,7 @@ def _out_sizes(
 
 def _refuse_size(shape: Sequence[int], sizes: Sequence[int]) -> NoReturn:
     before, after = "x".join(map(str, plain(shape))), "x".join(map(str, plain(sizes)))
-    raise ShapeError(
-        f"Given input size: ({before}). Calculated output size: ({after}). Output size is too small"
-    )
+    raise ShapeError(f"Given input size: ({before}). Calculated output size: ({after}). Output size is too small")
 
 
 def _whole_axes(x: Tensor, kernel: tuple, pads: tuple) -> list[int]:
@@ -121,9 +115,7 @@ def _whole_axes(x: Tensor, kernel: tuple, pads: tuple) -> list[int]:
     ]
 
 
-def _reduced(
-    x: Tensor, op: str, kernel: tuple, steps: tuple, whole: list[int]
-) -> tuple[Tensor, tuple, tuple]:
+def _reduced(x: Tensor, op: str, kernel: tuple, steps: tuple, whole: list[int]) -> tuple[Tensor, tuple, tuple]:
     """`x` reduced over whole axes, and a window that leaves those alone."""
     x, first = reduce(op, x, whole, keepdim=True), x.ndim - len(kernel)
     kernel = tuple([1 if first + k in whole else size for k, size in enumerate(kernel)])
@@ -314,8 +306,7 @@ def _avg_pool(
 def _filled_up(x: Tensor, sizes: Sequence[int], kernel: tuple, steps: tuple, pads: tuple) -> Tensor:
     """`x` with zeros around it, so that every window is whole."""
     ends = [
-        (out - 1) * s + k - size - p
-        for out, s, k, size, p in zip(sizes, steps, kernel, x.shape[2:], pads, strict=True)
+        (out - 1) * s + k - size - p for out, s, k, size, p in zip(sizes, steps, kernel, x.shape[2:], pads, strict=True)
     ]
     if not any(pads) and not any(type(e) is Dim or e > 0 for e in ends):
         return x
@@ -396,9 +387,7 @@ def _lp_pool(input: Tensor, norm_type: float, kernel_size: Any, stride: Any, cei
         if norm_type > 0:
             return _max_pool(size, kernel_size, stride, 0, 1, ceil, rank, False)
         return unary("Neg", _max_pool(unary("Neg", size), kernel_size, stride, 0, 1, ceil, rank, False))
-    kernel = numbers(
-        kernel_size, rank, f"lp_pool{rank}d: kernel_size must be a single int, or {_COUNT[rank]}"
-    )
+    kernel = numbers(kernel_size, rank, f"lp_pool{rank}d: kernel_size must be a single int, or {_COUNT[rank]}")
     kind, x = input._dtype, input
     if kind in (dtypes.float16, dtypes.bfloat16):  # powers overflow half precision
         x = cast(x, dtypes.float32)
@@ -445,8 +434,7 @@ def lp_pool3d(
 def _unpool_sizes(input: Tensor, kernel: tuple, steps: tuple, pads: tuple, wanted: Any) -> tuple:
     rank = len(kernel)
     default = [
-        (size - 1) * s + k - 2 * p
-        for size, s, k, p in zip(input.shape[-rank:], steps, kernel, pads, strict=True)
+        (size - 1) * s + k - 2 * p for size, s, k, p in zip(input.shape[-rank:], steps, kernel, pads, strict=True)
     ]
     if wanted is None:
         return tuple(default)

@@ -43,8 +43,7 @@ def pixel_shuffle(input: Tensor, upscale_factor: int) -> Tensor:
     shape, r = input.shape, upscale_factor
     if len(shape) < 3:
         raise ShapeError(
-            "pixel_shuffle expects input to have at least 3 dimensions, but got input with "
-            f"{len(shape)} dimension(s)"
+            f"pixel_shuffle expects input to have at least 3 dimensions, but got input with {len(shape)} dimension(s)"
         )
     if r <= 0:
         raise RuntimeError(f"pixel_shuffle expects a positive upscale_factor, but got {r}")
@@ -73,8 +72,7 @@ def pixel_unshuffle(input: Tensor, downscale_factor: int) -> Tensor:
     shape, r = input.shape, downscale_factor
     if len(shape) < 3:
         raise ShapeError(
-            f"pixel_unshuffle expects input to have at least 3 dimensions, but got input with {len(shape)} "
-            "dimension(s)"
+            f"pixel_unshuffle expects input to have at least 3 dimensions, but got input with {len(shape)} dimension(s)"
         )
     if r <= 0:
         raise RuntimeError(f"pixel_unshuffle expects a positive downscale_factor, but got {r}")
@@ -90,9 +88,7 @@ def pixel_unshuffle(input: Tensor, downscale_factor: int) -> Tensor:
     return reshape(permute(flat, (0, 1, 3, 5, 2, 4)), (*shape[:-3], c * r * r, h, w))
 
 
-@word(
-    "F.channel_shuffle", "torch.channel_shuffle", "F.native_channel_shuffle", "torch.native_channel_shuffle"
-)
+@word("F.channel_shuffle", "torch.channel_shuffle", "F.native_channel_shuffle", "torch.native_channel_shuffle")
 def channel_shuffle(input: Tensor, groups: int) -> Tensor:
     """Channel g * n + k goes to k * groups + g, of n channels a group.
 
@@ -101,18 +97,13 @@ def channel_shuffle(input: Tensor, groups: int) -> Tensor:
     """
     shape = input.shape
     if len(shape) < 3:
-        raise ShapeError(
-            f"channel_shuffle expects input with > 2 dims, but got input with sizes {plain(shape)}"
-        )
+        raise ShapeError(f"channel_shuffle expects input with > 2 dims, but got input with sizes {plain(shape)}")
     if groups <= 0:
-        raise RuntimeError(
-            f"Number of groups to divide channels in must be positive. Value of groups:{groups}"
-        )
+        raise RuntimeError(f"Number of groups to divide channels in must be positive. Value of groups:{groups}")
     channels = shape[1]
     if int(channels) % groups:
         raise ShapeError(
-            f"Number of channels must be divisible by groups. Got {int(channels)} channels and "
-            f"{groups} groups."
+            f"Number of channels must be divisible by groups. Got {int(channels)} channels and {groups} groups."
         )
     if groups == 1 or int(channels) == groups:
         return input
@@ -133,8 +124,7 @@ def _check_window(kernel: tuple, gaps: tuple, pads: tuple, steps: tuple) -> None
     for name, values in (("kernel_size", kernel), ("dilation", gaps), ("stride", steps)):
         if any(int(v) <= 0 for v in values):
             raise RuntimeError(
-                f"{name.removesuffix('_size')} size should be greater than zero, but got {name}: "
-                f"{plain(values)}"
+                f"{name.removesuffix('_size')} size should be greater than zero, but got {name}: {plain(values)}"
             )
     if any(int(p) < 0 for p in pads):
         raise RuntimeError(f"padding should be non-negative, but got padding: {plain(pads)}")
@@ -157,9 +147,7 @@ def _places(count: int, kernel: int, gap: int, step: int) -> Table:
 
 
 @word("F.unfold")
-def unfold(
-    input: Tensor, kernel_size: Sizes, dilation: Sizes = 1, padding: Sizes = 0, stride: Sizes = 1
-) -> Tensor:
+def unfold(input: Tensor, kernel_size: Sizes, dilation: Sizes = 1, padding: Sizes = 0, stride: Sizes = 1) -> Tensor:
     """Every window as a column.
 
     Shapes:

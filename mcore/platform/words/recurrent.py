@@ -36,9 +36,7 @@ _ORDER = {"LSTM": (0, 3, 1, 2), "GRU": (1, 0, 2), "RNN": (0,)}
 
 def _refuse_packed(title: str, packed: bool) -> None:
     if packed:
-        raise unsupported(
-            title, "a packed sequence", "padded tensors of one length; mask what lies behind the end"
-        )
+        raise unsupported(title, "a packed sequence", "padded tensors of one length; mask what lies behind the end")
 
 
 class Layout:
@@ -123,9 +121,7 @@ def _check(
     if len(params) != layers * (4 if has_biases else 2):
         if len(params) == layers * (5 if has_biases else 3):
             raise unsupported(title, "proj_size > 0", "proj_size=0")
-        raise RuntimeError(
-            f"{title}: got {len(params)} weights, expected {layers * (4 if has_biases else 2)}"
-        )
+        raise RuntimeError(f"{title}: got {len(params)} weights, expected {layers * (4 if has_biases else 2)}")
     if input.ndim != 3:
         raise ShapeError(f"{title}: Expected input to be 3-D, got {input.ndim}-D")
     if int(input.shape[-1]) != int(params[0].shape[1]):
@@ -271,31 +267,24 @@ def rnn_relu(
 # --- one step
 
 
-def _gates(
-    input: Tensor, hidden: Tensor, w_ih: Tensor, w_hh: Tensor, b_ih: Any, b_hh: Any
-) -> tuple[Tensor, Tensor]:
+def _gates(input: Tensor, hidden: Tensor, w_ih: Tensor, w_hh: Tensor, b_ih: Any, b_hh: Any) -> tuple[Tensor, Tensor]:
     """What input and state give to the gates, after torch's checks."""
     if int(input.shape[-1]) != int(w_ih.shape[1]):
-        raise ShapeError(
-            f"input has inconsistent input_size: got {int(input.shape[-1])} expected {int(w_ih.shape[1])}"
-        )
+        raise ShapeError(f"input has inconsistent input_size: got {int(input.shape[-1])} expected {int(w_ih.shape[1])}")
     if int(input.shape[0]) != int(hidden.shape[0]):
         raise ShapeError(
             f"Input batch size {int(input.shape[0])} doesn't match hidden0 batch size {int(hidden.shape[0])}"
         )
     if int(hidden.shape[-1]) != int(w_hh.shape[1]):
         raise ShapeError(
-            f"hidden0 has inconsistent hidden_size: got {int(hidden.shape[-1])}, expected "
-            f"{int(w_hh.shape[1])}"
+            f"hidden0 has inconsistent hidden_size: got {int(hidden.shape[-1])}, expected {int(w_hh.shape[1])}"
         )
     return linear(input, w_ih, b_ih), linear(hidden, w_hh, b_hh)
 
 
 def _parts(x: Tensor, count: int) -> list[Tensor]:
     size = x.shape[-1] // count
-    return emit_many(
-        "Split", [x], [((*x.shape[:-1], size), x._dtype)] * count, axis=x.ndim - 1, num_outputs=count
-    )
+    return emit_many("Split", [x], [((*x.shape[:-1], size), x._dtype)] * count, axis=x.ndim - 1, num_outputs=count)
 
 
 @word("torch.lstm_cell")

@@ -70,9 +70,7 @@ def mean(
     kind = dtype or input._dtype
     if kind.category != dtypes.FLOAT:
         told = "could not infer output dtype. Input" if dtype is None else "Optional"
-        raise RuntimeError(
-            f"mean(): {told} dtype must be either a floating point or complex dtype. Got: {kind.title}"
-        )
+        raise RuntimeError(f"mean(): {told} dtype must be either a floating point or complex dtype. Got: {kind.title}")
     x = cast(input, kind)
     result = _mean(x, axes_of(dim, x.ndim), keepdim)
     return result if out is None else hand_out(result, out)
@@ -180,9 +178,7 @@ def count_nonzero(input: Tensor, dim: Axes = None) -> Tensor:
 # --- spread
 
 
-def spread(
-    input: Tensor, dim: Axes, correction: float, keepdim: bool, *, root: bool
-) -> tuple[Tensor, Tensor]:
+def spread(input: Tensor, dim: Axes, correction: float, keepdim: bool, *, root: bool) -> tuple[Tensor, Tensor]:
     """Variance (or its root) and mean over axes; the mean keeps its axes."""
     if not _is_float(input):
         raise RuntimeError("std and var only support floating point and complex dtypes")
@@ -276,9 +272,7 @@ def std_mean(
 
 
 @word("torch.logsumexp", "Tensor.logsumexp")
-def logsumexp(
-    input: Tensor, dim: int | Sequence[int], keepdim: bool = False, *, out: Tensor | None = None
-) -> Tensor:
+def logsumexp(input: Tensor, dim: int | Sequence[int], keepdim: bool = False, *, out: Tensor | None = None) -> Tensor:
     """`log(sum(exp(x)))` over axes without overflow; integers give the default float type."""
     x = input if _is_float(input) else cast(input, dtypes.get_default_dtype())
     axes = axes_of(dim, x.ndim)

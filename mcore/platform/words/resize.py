@@ -126,8 +126,7 @@ def _check_mode(mode: str, rank: int, align_corners: bool | None, antialias: boo
             raise ValueError("Lanczos mode requires antialias=True")
     if antialias and not (mode in ("bilinear", "bicubic", "lanczos") and rank == 4):
         raise ValueError(
-            "Anti-alias option is restricted to bilinear, bicubic, and lanczos modes and requires a "
-            "4-D tensor as input"
+            "Anti-alias option is restricted to bilinear, bicubic, and lanczos modes and requires a 4-D tensor as input"
         )
     if rank in (3, 4, 5) and mode in _RANK and _RANK[mode] != rank:
         raise NotImplementedError(f"Got {rank}D input, but {mode} mode needs {_RANK[mode]}D input")
@@ -143,9 +142,7 @@ def _check_mode(mode: str, rank: int, align_corners: bool | None, antialias: boo
 # --- the operator
 
 
-def _operator(
-    x: Tensor, targets: dict[int, int], scales: dict[int, float] | None, **attributes: Any
-) -> Tensor:
+def _operator(x: Tensor, targets: dict[int, int], scales: dict[int, float] | None, **attributes: Any) -> Tensor:
     """Resize over the axes of `targets`.
 
     The runtime is fast on four axes whose last two are resized, and on nothing else: one spatial axis gets a
@@ -186,9 +183,7 @@ def _floors_whole(factor: int) -> bool:
     """Whether torch's float32 arithmetic gives `i // factor` for every output index that occurs."""
     places = np.arange(max(factor, 1) * 4096, dtype=np.float32)
     return bool(
-        (
-            np.floor(places * np.float32(1.0 / factor)).astype(np.int64) == places.astype(np.int64) // factor
-        ).all()
+        (np.floor(places * np.float32(1.0 / factor)).astype(np.int64) == places.astype(np.int64) // factor).all()
     )
 
 
@@ -343,9 +338,7 @@ def _cubic_matrix(size: int, positions: Table, kind: dtype) -> Table:
     return total
 
 
-def _antialias_matrix(
-    size: int, out: int, scale: float | None, align: bool, filter: str, kind: dtype
-) -> Table:
+def _antialias_matrix(size: int, out: int, scale: float | None, align: bool, filter: str, kind: dtype) -> Table:
     """A filter as wide as what one output pixel covers, cut at the border and normalized."""
     one, half = _number(1, kind), _number(0.5, kind)
     if align:
@@ -371,9 +364,7 @@ def _antialias_matrix(
     return calc("Div", weight, calc_sum(weight, 1))
 
 
-def _matrix(
-    size: int, out: int, scale: float | None, align: bool, filter: str, antialias: bool, kind: dtype
-) -> Table:
+def _matrix(size: int, out: int, scale: float | None, align: bool, filter: str, antialias: bool, kind: dtype) -> Table:
     if antialias:
         return _antialias_matrix(size, out, scale, align, filter, kind)
     positions = _positions(size, out, scale, align, filter == "linear", kind)
@@ -410,8 +401,7 @@ def _smooth(
     changed = {
         2 + k: (out, None if align else scale)
         for k, (out, scale) in enumerate(zip(sizes, scales, strict=True))
-        if not always_equal(x.shape[2 + k], out)
-        or (filter == "cubic" and _moves(align, scale) and not antialias)
+        if not always_equal(x.shape[2 + k], out) or (filter == "cubic" and _moves(align, scale) and not antialias)
     }
     if not changed:
         return cast(x, kind)
@@ -439,9 +429,7 @@ def _prefers_matrices(x: Tensor, changed: dict[int, tuple[int, float | None]], f
     return x.ndim == 5 and known and all(x.shape[axis] <= LARGEST_MATRIX for axis in changed)
 
 
-def _smooth_operator(
-    x: Tensor, changed: dict[int, tuple[int, float | None]], align: bool, filter: str
-) -> Tensor:
+def _smooth_operator(x: Tensor, changed: dict[int, tuple[int, float | None]], align: bool, filter: str) -> Tensor:
     attributes: dict[str, Any] = {
         "mode": filter, "coordinate_transformation_mode": "align_corners" if align else "half_pixel"
     }  # fmt: skip
@@ -535,9 +523,7 @@ def upsample(
     align_corners: bool | None = None,
 ) -> Tensor:  # fmt: skip
     """The old name of `interpolate`."""
-    warnings.warn(
-        "`nn.functional.upsample` is deprecated. Use `nn.functional.interpolate` instead.", stacklevel=3
-    )
+    warnings.warn("`nn.functional.upsample` is deprecated. Use `nn.functional.interpolate` instead.", stacklevel=3)
     return interpolate(input, size, scale_factor, mode, align_corners)
 
 

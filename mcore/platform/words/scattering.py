@@ -138,9 +138,7 @@ def _fitting_source(x: Tensor, axis: int, index: Tensor, src: Tensor, name: str)
             f"Expected index {plain(index.shape)} to be no larger than self {plain(x.shape)} apart from dimension "
             f"{axis} and to be no larger size than src {plain(src.shape)}"
         )
-    cuts = [
-        (k, 0, a, 1) for k, (a, b) in enumerate(zip(index.shape, src.shape, strict=True)) if int(a) != int(b)
-    ]
+    cuts = [(k, 0, a, 1) for k, (a, b) in enumerate(zip(index.shape, src.shape, strict=True)) if int(a) != int(b)]
     return sliced(src, cuts, index.shape) if cuts else src
 
 
@@ -186,7 +184,7 @@ def scatter_reduce(
     if reduce not in _REDUCTIONS:
         raise RuntimeError(f"reduce argument must be either sum, prod, mean, amax or amin, got {reduce}")
     if reduce == "mean" and input._dtype is dtypes.bool_:
-        raise NotImplementedError('"scatter_gather_tensor_cpu_reduce_mean" not implemented for \'Bool\'')
+        raise NotImplementedError("\"scatter_gather_tensor_cpu_reduce_mean\" not implemented for 'Bool'")
 
     def put(x: Tensor, axis: int, places: Tensor, values: Tensor) -> Tensor:
         return _reduced(x, axis, places, values, reduce, include_self=include_self)

@@ -35,9 +35,7 @@ def _packed(values: Tensor, inverse: Tensor, counts: Tensor, with_inverse: bool,
 
 def _unique(x: Tensor, with_inverse: bool, with_counts: bool, dim: int | None) -> Any:
     """Distinct values in ascending order; how many is known when it runs."""
-    if (
-        dim is None and x._dtype.category == dtypes.FLOAT
-    ):  # the runtime's Unique takes all for equal once one is NaN
+    if dim is None and x._dtype.category == dtypes.FLOAT:  # the runtime's Unique takes all for equal once one is NaN
         values, places = top(flat(x), flat(x).shape[0], 0, largest=False)
         values, sorted_inverse, counts = _runs(values, 0)
         inverse = emit(
@@ -117,9 +115,7 @@ def _runs(x: Tensor, axis: int) -> tuple[Tensor, Tensor, Tensor]:
 def _consecutive(x: Tensor, with_inverse: bool, with_counts: bool, dim: int | None) -> Any:
     axis = 0 if dim is None else axis_of(dim, x.ndim)
     values, inverse, counts = _runs(flat(x) if dim is None else x, axis)
-    return _packed(
-        values, reshape(inverse, x.shape) if dim is None else inverse, counts, with_inverse, with_counts
-    )
+    return _packed(values, reshape(inverse, x.shape) if dim is None else inverse, counts, with_inverse, with_counts)
 
 
 @word("torch.unique_consecutive")
@@ -184,16 +180,13 @@ def searchsorted(
         raise RuntimeError(f"torch.searchsorted(): side can only be 'left' or 'right' but got {side}")
     if side == "left" and right:
         raise RuntimeError(
-            "torch.searchsorted(): side and right can't be set to opposites, got side of left while "
-            "right was True"
+            "torch.searchsorted(): side and right can't be set to opposites, got side of left while right was True"
         )
     sequence = sorted_sequence
     if sorter is not None:
         sequence = take_along(sequence, sorter, sequence.ndim - 1)
     values = input if isinstance(input, Tensor) else as_tensor(input, sequence._dtype)
-    if sequence.ndim != 1 and not (
-        values.ndim == sequence.ndim and same_shape(values.shape[:-1], sequence.shape[:-1])
-    ):
+    if sequence.ndim != 1 and not (values.ndim == sequence.ndim and same_shape(values.shape[:-1], sequence.shape[:-1])):
         raise RuntimeError(
             "torch.searchsorted(): boundaries tensor should be 1 dimension or the first N-1 "
             "dimensions of boundaries "
@@ -228,9 +221,7 @@ def _tally(places: Tensor, weights: Tensor, bins: Tensor, size: int | None) -> T
     zeros = emit("Expand", [constant(0, weights._dtype), bins], (size,), weights._dtype)
     if size is None:
         unknown_sizes(zeros)
-    return emit(
-        "ScatterElements", [zeros, places, weights], zeros.shape, weights._dtype, axis=0, reduction="add"
-    )
+    return emit("ScatterElements", [zeros, places, weights], zeros.shape, weights._dtype, axis=0, reduction="add")
 
 
 @word("torch.bincount", "Tensor.bincount")
@@ -257,9 +248,7 @@ def bincount(input: Tensor, weights: Tensor | None = None, minlength: int = 0) -
 
 
 @word("torch.histc", "Tensor.histc")
-def histc(
-    input: Tensor, bins: int = 100, min: float = 0, max: float = 0, *, out: Tensor | None = None
-) -> Tensor:
+def histc(input: Tensor, bins: int = 100, min: float = 0, max: float = 0, *, out: Tensor | None = None) -> Tensor:
     """Histogram with `bins` equal bins between `min` and `max`; between the extremes of the data when both
     are equal.
 
@@ -281,9 +270,7 @@ def histc(
         where(flat_range, binary("Sub", low, one), low),
         where(flat_range, binary("Add", high, one), high),
     )
-    inside = emit(
-        "And", [test("GreaterOrEqual", x, low), test("LessOrEqual", x, high)], x.shape, dtypes.bool_
-    )
+    inside = emit("And", [test("GreaterOrEqual", x, low), test("LessOrEqual", x, high)], x.shape, dtypes.bool_)
     share = binary("Div", binary("Mul", binary("Sub", x, low), fill(bins, x)), binary("Sub", high, low))
     share = where(inside, share, fill(0, x))
     places = binary("Min", cast(share, dtypes.int64), constant(bins - 1))

@@ -52,8 +52,7 @@ def _index(value: Any, position: int, name: str, argument: str) -> int:
     except TypeError:
         kind = type(value).__name__
         raise TypeError(
-            f"{name}(): argument '{argument}' must be tuple of ints, but found element of type {kind} "
-            f"at pos {position}"
+            f"{name}(): argument '{argument}' must be tuple of ints, but found element of type {kind} at pos {position}"
         ) from None
 
 
@@ -352,8 +351,6 @@ def atleast_3d(*tensors: Any) -> Any:
 
 
 @word("torch.as_strided", "Tensor.as_strided")
-def as_strided(
-    input: Tensor, size: Sequence[int], stride: Sequence[int], storage_offset: int | None = None
-) -> Tensor:
+def as_strided(input: Tensor, size: Sequence[int], stride: Sequence[int], storage_offset: int | None = None) -> Tensor:
     """Refused: a graph has no memory to stride over."""
     raise unsupported("as_strided", "memory layout", "unfold, diagonal, slices and index tensors")

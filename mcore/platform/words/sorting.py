@@ -58,9 +58,7 @@ def top(x: Tensor, k: int, axis: int, *, largest: bool, ordered: bool = True) ->
         key = where(test("IsNaN", key), fill(math.inf, key), key)
     shape = (*x.shape[:axis], k, *x.shape[axis + 1 :])
     attributes = {"axis": axis, "largest": int(largest)} | ({} if ordered else {"sorted": 0})
-    values, indices = emit_many(
-        "TopK", [key, ints([k])], [(shape, key._dtype), (shape, dtypes.int64)], **attributes
-    )
+    values, indices = emit_many("TopK", [key, ints([k])], [(shape, key._dtype), (shape, dtypes.int64)], **attributes)
     return Sorted(take_along(x, indices, axis) if exact else cast(values, x._dtype), indices)
 
 
@@ -123,9 +121,7 @@ def topk(
 
 
 @word("torch.kthvalue", "Tensor.kthvalue")
-def kthvalue(
-    input: Tensor, k: int, dim: int = -1, keepdim: bool = False, *, out: tuple | None = None
-) -> Sorted:
+def kthvalue(input: Tensor, k: int, dim: int = -1, keepdim: bool = False, *, out: tuple | None = None) -> Sorted:
     """The `k`-th smallest along an axis, counted from 1, and its index."""
     axis = axis_of(dim, input.ndim)
     if not 0 < int(k) <= int(_size(input, axis)):
@@ -233,8 +229,7 @@ def _levels(input: Tensor, q: float | Tensor, interpolation: str, name: str) -> 
         raise RuntimeError(f"{name}() input tensor must be either float or double dtype")
     if interpolation not in _INTERPOLATIONS:
         raise RuntimeError(
-            f"{name}() interpolation must be one of linear, lower, higher, midpoint or nearest, but "
-            f"got {interpolation}"
+            f"{name}() interpolation must be one of linear, lower, higher, midpoint or nearest, but got {interpolation}"
         )
     if is_number(q):
         if not 0 <= q <= 1:  # type: ignore[operator]
@@ -248,9 +243,7 @@ def _levels(input: Tensor, q: float | Tensor, interpolation: str, name: str) -> 
     return q
 
 
-def _quantile(
-    x: Tensor, q: float | Tensor, dim: int | None, keepdim: bool, interpolation: str, name: str
-) -> Tensor:
+def _quantile(x: Tensor, q: float | Tensor, dim: int | None, keepdim: bool, interpolation: str, name: str) -> Tensor:
     levels = _levels(x, q, interpolation, name)
     rank = x.ndim
     if dim is None or not rank:
@@ -262,9 +255,7 @@ def _quantile(
     if int(x.shape[axis]) == 0:
         raise RuntimeError(f"{name}() input tensor must be non-empty")
     many = levels.ndim == 1
-    found = _at(
-        swap(x, axis, x.ndim - 1), levels if many else unsqueeze(levels, 0), interpolation, name == "quantile"
-    )
+    found = _at(swap(x, axis, x.ndim - 1), levels if many else unsqueeze(levels, 0), interpolation, name == "quantile")
     # Rows by levels: the levels go to the front, or away; the axis returns as 1, or not at all.
     last = found.ndim - 1
     if not many:
