@@ -62,3 +62,12 @@ def test_only_the_backend_file_compares_an_engine_by_name():
     ]
 
     assert not wrong
+
+
+@pytest.mark.parametrize("folder", ["mcore", "models", "tools"])
+def test_every_folder_of_sources_is_a_package(folder):
+    bare = {file.parent for file in (ROOT / folder).rglob("*.py")} - {
+        file.parent for file in (ROOT / folder).rglob("__init__.py")
+    }
+
+    assert not bare  # an installation would leave it out
