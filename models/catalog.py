@@ -3,33 +3,36 @@
 Only names and import paths: a part is imported when it is first asked for. To add one, add its row.
 """
 
+
+def _of(module: str, *names: str, **others: str) -> dict[str, str]:
+    """Rows of one module: names that are its own, and names for what it calls otherwise."""
+    own = {name: name for name in names} | others
+    return {name: f"models.{module}:{attribute}" for name, attribute in own.items()}
+
+
 NAMES = {
     "network": {
-        "UNet": "models.networks.unet:UNet",
+        **_of("networks.unet", "UNet"),
     },
     "backbone": {
-        "resnet18": "models.backbones.resnet:resnet18",
-        "resnet34": "models.backbones.resnet:resnet34",
-        "resnet50": "models.backbones.resnet:resnet50",
-        "resnet101": "models.backbones.resnet:resnet101",
-        "resnet152": "models.backbones.resnet:resnet152",
-        "resnext50_32x4d": "models.backbones.resnet:resnext50_32x4d",
-        "resnext101_32x8d": "models.backbones.resnet:resnext101_32x8d",
-        "wide_resnet50_2": "models.backbones.resnet:wide_resnet50_2",
-        "wide_resnet101_2": "models.backbones.resnet:wide_resnet101_2",
+        **_of("backbones.resnet", "resnet18", "resnet34", "resnet50", "resnet101", "resnet152"),
+        **_of("backbones.resnet", "resnext50_32x4d", "resnext101_32x8d", "wide_resnet50_2", "wide_resnet101_2"),
     },
     "neck": {
-        "FPN": "models.necks.fpn:FPN",
+        **_of("necks.fpn", "FPN"),
     },
     "head": {
-        "Classification": "models.heads.classification:Classification",
-        "Segmentation": "models.heads.segmentation:Segmentation",
-        "UNetDecoder": "models.heads.unet_decoder:UNetDecoder",
+        **_of("heads.classification", "Classification"),
+        **_of("heads.segmentation", "Segmentation", FCN="Segmentation"),
+        **_of("heads.unet_decoder", "UNetDecoder"),
     },
-    "attention": {},
+    "attention": {
+        **_of("attention.squeeze_excite", "SE"),
+    },
     "block": {
-        "ConvNormAct": "models.basicblocks.conv:ConvNormAct",
-        "BasicBlock": "models.basicblocks.residual:BasicBlock",
-        "Bottleneck": "models.basicblocks.residual:Bottleneck",
+        **_of("basicblocks.conv", "ConvNormAct"),
+        **_of("basicblocks.residual", "BasicBlock", "Bottleneck"),
+        **_of("basicblocks.drop", "DropPath"),
+        **_of("basicblocks.norm", "ChannelNorm"),
     },
 }

@@ -7,16 +7,16 @@ Differs: the 3x3 convolution of a bottleneck carries the stride, as published we
 Names: attributes are torchvision's (and timm's), so published weights load as they are.
 """
 
-import os
-from collections.abc import Mapping, Sequence
-from typing import Any, Literal, NamedTuple
+from collections.abc import Sequence
+from typing import Literal, NamedTuple
 
-from mcore import Linear, Module, Sequential, Tensor, init
+from mcore import Linear, Module, Sequential, Tensor
 from mcore import functional as F
+from models.backbones.base import Backbone, Step, Weights, levels_of, steps_to
 from models.basicblocks.layers import layers
 from models.basicblocks.residual import BasicBlock, Bottleneck
-from models.component import Component, sized
-from models.utils.weights import load_weights
+from models.component import sized
+from models.utils.initialise import kaiming_fan_out
 
 
 class Row(NamedTuple):
@@ -40,12 +40,11 @@ DEPTHS = {
     "wide_resnet101_2": Row(Bottleneck, (3, 4, 23, 3), width_per_group=128),
 }
 
-# Channels inside the blocks of each stage, and the stride at which level 0 and each stage work.
+# Channels inside the blocks of each stage.
 WIDTHS = (64, 128, 256, 512)
-STRIDES = (2, 4, 8, 16, 32)
 
 
-class ResNet(Component):
+class ResNet(Backbone):
     """ResNet: a tuple of feature maps, finest first; with `num_classes` the published classifier.
 
     Shapes:
@@ -73,57 +72,44 @@ class ResNet(Component):
         *,
         num_classes: int | None = None,
         dims: Literal[1, 2, 3] = 2,
-        out_indices: Sequence[int] = (1, 2, 3, 4),
+        out_indices: Sequence[int] | None = None,
         output_stride: Literal[8, 16, 32] = 32,
-        frozen_stages: Literal[-1, 0, 1, 2, 3, 4] = -1,
-        weights: str | os.PathLike[str] | Mapping[str, Any] | None = None,
+        frozen_stages: int = -1,
+        weights: Weights = None,
     ) -> None:
         row = _row(variant)
-        levels = _levels(variant, out_indices)
-        if output_stride not in (8, 16, 32):
-            raise ValueError(f"{variant}: output_stride={output_stride} is not 8, 16 or 32.")
-        super().__init__()
-        self.dims, self.num_classes = dims, num_classes
-        self.out_indices = levels if num_classes is None else ()
-        depth = 4 if num_classes is not None else levels[-1]
+        channels = (64, *(width * row.block.expansion for width in WIDTHS))
+        steps = steps_to(output_stride, (1, 2, 2, 2), reached=4, variant=variant)
+        super().__init__(
+            variant,
+            levels_of(channels, output_stride=output_stride),
+            dims=dims,
+            num_classes=num_classes,
+            out_indices=out_indices,
+        )
         kit = layers(dims, of=variant)
         self.conv1 = kit.conv(in_channels, 64, 7, stride=2, padding=3, bias=False)
         self.bn1 = kit.batch_norm(64)
         self.maxpool = kit.max_pool(3, stride=2, padding=1)
-        for index, stage in enumerate(_stages(row, output_stride, dims=dims)[:depth]):
+        for index in range(self.last_level):
+            stage = _stage(row, channels[index], index, step=steps[index], dims=dims)
             self.add_module(f"layer{index + 1}", stage)
         if num_classes is not None:
-            self.fc = Linear(WIDTHS[3] * row.block.expansion, num_classes)
-        _initialise(self)
-        channels = (64, *(width * row.block.expansion for width in WIDTHS))
-        #: (channels, stride) of each map that it returns.
-        self.features = [(channels[i], min(STRIDES[i], output_stride)) for i in self.out_indices]
-        self.frozen_stages = _freeze(self, frozen_stages, depth)
-        if weights is not None:
-            self.weights_report = load_weights(self, weights)
+            self.fc = Linear(channels[-1], num_classes)
+        kaiming_fan_out(self)
+        self._complete(frozen_stages, weights)
 
     def forward(self, x: Tensor) -> Tensor | tuple[Tensor, ...]:
         x = F.relu(self.bn1(self.conv1(x)))
         maps = [x]
-        for index, stage in enumerate(self.stages()):
-            x = stage(self.maxpool(x) if index == 0 else x)
+        for index in range(self.last_level):
+            x = getattr(self, f"layer{index + 1}")(self.maxpool(x) if index == 0 else x)
             maps.append(x)
-        if self.num_classes is not None:
-            return self.fc(x.flatten(2).mean(2))
-        return tuple(maps[level] for level in self.out_indices)
+        return self.chosen(maps) if self.num_classes is None else self.fc(x.flatten(2).mean(2))
 
-    def stages(self) -> list[Module]:
-        """The stages that are built, `layer1` first."""
-        return [stage for name in _STAGE_NAMES if (stage := getattr(self, name, None)) is not None]
-
-    def train(self, mode: bool = True) -> "ResNet":
-        super().train(mode)
-        for part in _first_parts(self, self.frozen_stages):
-            part.eval()
-        return self
-
-
-_STAGE_NAMES = ("layer1", "layer2", "layer3", "layer4")
+    def stages(self) -> list[list[Module]]:
+        layers = [getattr(self, f"layer{index + 1}") for index in range(self.last_level)]
+        return [[self.conv1, self.bn1], *([layer] for layer in layers)]
 
 
 def _row(variant: str) -> Row:
@@ -132,61 +118,23 @@ def _row(variant: str) -> Row:
     return DEPTHS[variant]
 
 
-def _levels(variant: str, out_indices: Sequence[int]) -> tuple[int, ...]:
-    levels = tuple(out_indices)
-    if not levels or sorted(set(levels)) != list(levels) or not set(levels) <= set(range(len(STRIDES))):
-        raise ValueError(f"{variant}: out_indices={list(levels)} don't ascend from 0 (stride 2) to 4 (stride 32).")
-    return levels
-
-
-def _stages(row: Row, output_stride: int, *, dims: int) -> list[Sequential]:
-    """The four stages; beyond `output_stride`, dilation grows where the stride would."""
-    stages, in_channels, reached, dilation = [], 64, 4, 1
-    for index, (width, depth) in enumerate(zip(WIDTHS, row.depths, strict=True)):
-        before, stride = dilation, 1 if index == 0 else 2
-        if reached * stride > output_stride:
-            dilation, stride = dilation * stride, 1
-        reached *= stride
-        blocks = []
-        for number in range(depth):
-            blocks.append(
-                row.block(
-                    in_channels,
-                    width,
-                    stride=stride if number == 0 else 1,
-                    dilation=dilation,
-                    first_dilation=before if number == 0 else dilation,
-                    groups=row.groups,
-                    width_per_group=row.width_per_group,
-                    dims=dims,
-                )
+def _stage(row: Row, in_channels: int, index: int, *, step: Step, dims: int) -> Sequential:
+    blocks = []
+    for number in range(row.depths[index]):
+        first = number == 0
+        blocks.append(
+            row.block(
+                in_channels if first else WIDTHS[index] * row.block.expansion,
+                WIDTHS[index],
+                stride=step.stride if first else 1,
+                dilation=step.dilation,
+                first_dilation=step.first_dilation if first else step.dilation,
+                groups=row.groups,
+                width_per_group=row.width_per_group,
+                dims=dims,
             )
-            in_channels = width * row.block.expansion
-        stages.append(Sequential(*blocks))
-    return stages
-
-
-def _initialise(net: ResNet) -> None:
-    """Source: He et al., arXiv:1502.01852, by the fan out, as torchvision does."""
-    convolution = layers(net.dims, of="ResNet").conv
-    for module in net.modules():
-        if isinstance(module, convolution):
-            init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
-
-
-def _first_parts(net: ResNet, last: int) -> list[Module]:
-    """The stem and the stages up to `last`; none for -1."""
-    return [] if last < 0 else [net.conv1, net.bn1, *net.stages()[:last]]
-
-
-def _freeze(net: ResNet, last: int, depth: int) -> int:
-    if not -1 <= last <= depth:
-        raise ValueError(f"frozen_stages={last} is not -1 (none), 0 (the stem) or a stage up to {depth}.")
-    for part in _first_parts(net, last):
-        part.eval()
-        for parameter in part.parameters():
-            parameter.requires_grad_(False)
-    return last
+        )
+    return Sequential(*blocks)
 
 
 resnet18 = sized(ResNet, "resnet18")

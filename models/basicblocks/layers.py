@@ -20,6 +20,7 @@ from mcore import (
     ConvTranspose2d,
     ConvTranspose3d,
     GroupNorm,
+    Hardsigmoid,
     Hardswish,
     Identity,
     InstanceNorm1d,
@@ -31,11 +32,15 @@ from mcore import (
     MaxPool3d,
     Mish,
     Module,
+    PReLU,
     ReLU,
     ReLU6,
+    Sigmoid,
     SiLU,
+    Tanh,
 )
 from mcore.vocabulary import nearest
+from models.basicblocks.norm import ChannelNorm
 
 # A constructor of a layer: of a norm from its channels, of an activation from nothing.
 Factory = Callable[..., Module]
@@ -68,6 +73,10 @@ ACTIVATIONS: dict[str, Factory] = {
     "silu": SiLU,
     "mish": Mish,
     "hardswish": Hardswish,
+    "prelu": PReLU,
+    "sigmoid": Sigmoid,
+    "hardsigmoid": Hardsigmoid,
+    "tanh": Tanh,
 }
 
 
@@ -94,6 +103,7 @@ def norm_layer(norm: str | Factory | None, dims: int, *, of: str) -> Factory | N
         "batch": layers(dims, of=of).batch_norm,
         "instance": partial(layers(dims, of=of).instance_norm, affine=True),
         "group": group_norm,
+        "channel": ChannelNorm,
     }
     return by_name[_known(norm, by_name, "norm", of)]
 

@@ -10,8 +10,18 @@ import zlib
 from pathlib import Path
 
 import numpy as np
+import pytest
+
+import mcore
+from models.utils.weights import renamed
 
 FOLDER = Path(__file__).parents[1] / "golden" / "zoo"
+
+# Both precisions; the platform computes float64 in detours, which is slow and tested elsewhere.
+DTYPES = [
+    "float32",
+    pytest.param("float64", marks=pytest.mark.skipif(mcore.backend() != "torch", reason="slow")),
+]
 
 # README, section 4: relative to the largest value of an output.
 TOLERANCES = {"float64": 1e-9, "float32": 1e-4}
@@ -79,3 +89,59 @@ def assert_equal(got, expected, dtype):
     # A sum of n errors of random sign grows as the root of n.
     probe = np.random.RandomState(12345).standard_normal(flat.size)
     assert abs(flat @ probe - expected["dot"]) < tolerance * math.sqrt(flat.size) * 4
+
+
+def load(net, state, dtype, rename=None):
+    """`net` in eval mode with the original's weights, all of them, under the names that `rename` gives."""
+    found = renamed({key: mcore.from_numpy(value) for key, value in state.items()}, rename=rename)
+    net.load_state_dict(found)
+    return net.to(getattr(mcore, dtype)).eval()
+
+
+def run(net, arrays, dtype):
+    """What `net` gives, as arrays; several inputs are maps for a neck."""
+    tensors = [mcore.from_numpy(array.astype(dtype)) for array in arrays]
+    with mcore.no_grad():
+        out = net(tensors if len(tensors) > 1 else tensors[0])
+    return [x.numpy() for x in out] if isinstance(out, tuple) else out.numpy()
+
+
+def assert_classifier_reproduced(name, make, dtype, *, rename=None, levels=None):
+    """A golden file of timm's: the classifier's keys, logits and maps.
+
+    `make(**arguments)` builds it. `levels` are our out_indices for the maps stored, all by default; a map
+    that is stored in another layout or from another place is left out with None.
+
+    Raises:
+        AssertionError: keys or a value differ.
+    """
+    stored = read(name)
+    state = weights(stored)
+    *maps, logits = stored["outputs"].values()
+    classifier = make(num_classes=logits["shape"][1])
+    if rename is None:
+        assert [[key, list(map(int, value.shape))] for key, value in classifier.state_dict().items()] == stored["keys"]
+    assert_equal(run(load(classifier, state, dtype, rename), inputs(stored), dtype), logits, dtype)
+
+    levels = [level.index for level in classifier.levels] if levels is None else levels
+    chosen = [index for index in levels if index is not None]
+    backbone = make(out_indices=chosen)
+    names = backbone.state_dict()
+    found = renamed({key: mcore.from_numpy(value) for key, value in state.items()}, rename=rename)
+    backbone.load_state_dict({key: found[key] for key in names})
+    features = run(backbone.to(getattr(mcore, dtype)).eval(), inputs(stored), dtype)
+    expected = [stored for stored, index in zip(maps, levels, strict=True) if index is not None]
+    for feature, one in zip(features, expected, strict=True):
+        assert_equal(feature, one, dtype)
+
+
+def assert_reproduced(name, net, dtype, *, rename=None):
+    """A golden file of a whole network or part: every output, in order, with all weights of the file.
+
+    Raises:
+        AssertionError: a value differs.
+    """
+    stored = read(name)
+    got = run(load(net, weights(stored), dtype, rename), inputs(stored), dtype)
+    for array, expected in zip(got if isinstance(got, list) else [got], stored["outputs"].values(), strict=True):
+        assert_equal(array, expected, dtype)

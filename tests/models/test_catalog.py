@@ -13,11 +13,14 @@ from mcore import registry
 from models.catalog import NAMES
 from tests.isolation import run
 from tests.models.catalog import CATALOG, EXEMPT
-from tests.models.running import LARGE, arguments, build, filled, outputs, tensors
+from tests.models.running import arguments, build, filled, outputs, tensors
 
-rows = pytest.mark.parametrize("entry", CATALOG, ids=lambda entry: entry.id)
-small_rows = pytest.mark.parametrize("entry", [e for e in CATALOG if e.name not in LARGE], ids=lambda e: e.id)
-large_rows = pytest.mark.parametrize("entry", [e for e in CATALOG if e.name in LARGE], ids=lambda e: e.id)
+
+def _param(entry):
+    return pytest.param(entry, id=entry.id, marks=[pytest.mark.long] if entry.long else [])
+
+
+rows = pytest.mark.parametrize("entry", [_param(entry) for entry in CATALOG])
 trains = pytest.mark.skipif(mcore.backend() != "torch", reason="only the torch engine has gradients")
 
 # Single precision: 1e-4 of the largest value for networks of a hundred layers, which add up their roundings.
@@ -96,7 +99,7 @@ def test_a_misspelt_argument_builds_nothing(entry):
         registry.create(entry.name, kind=entry.kind, **entry.arguments, in_chanels=1)
 
 
-@small_rows
+@rows
 def test_a_component_gives_the_same_twice(entry):
     net, fed = filled(entry), arguments(entry, entry.again)
 
@@ -117,7 +120,7 @@ class OfMaps(mcore.Module):
         return self.part(maps)
 
 
-@small_rows
+@rows
 def test_a_component_exports_once_for_all_sizes(entry, tmp_path):
     net = OfMaps(filled(entry)).eval() if entry.by_maps else filled(entry)
     fed = [arguments(entry, shapes) for shapes in (entry.shapes, entry.again)]
@@ -140,26 +143,20 @@ def platform(tmp_path_factory):
     """Results of all rows on the platform, in a process where torch cannot be imported."""
     found = {}
 
-    def results(size):
-        if size not in found:
-            path = tmp_path_factory.mktemp("parity") / f"{size}.npz"
-            call = f"main({str(path)!r}, large={size == 'large'})"
+    def results(long):
+        if long not in found:
+            path = tmp_path_factory.mktemp("parity") / f"{long}.npz"
+            call = f"main({str(path)!r}, long={long})"
             run(f"from tests.models.running import main; {call}", engine="platform", without=["torch"])
-            found[size] = dict(np.load(path))
-        return found[size]
+            found[long] = dict(np.load(path))
+        return found[long]
 
     return results
 
 
-@small_rows
+@rows
 def test_the_platform_gives_what_torch_gives(entry, platform):
-    _compare(entry, platform("small"))
-
-
-@pytest.mark.long
-@large_rows
-def test_the_platform_gives_what_torch_gives_for_large_networks(entry, platform):
-    _compare(entry, platform("large"))
+    _compare(entry, platform(entry.long))
 
 
 def _compare(entry, got):

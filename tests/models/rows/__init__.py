@@ -1,0 +1,1 @@
+"""Rows of the catalogue, a family a file."""

@@ -1,0 +1,20 @@
+"""What all families share, which has no rows."""
+
+ROWS = []
+
+EXEMPT = {
+    "models.backbones.base.Backbone": "abstract",
+    "models.backbones.base.Level": "a record",
+    "models.backbones.base.Step": "a record",
+    "models.assembly.Assembly": "made of other rows; its own tests put them together",
+    "models.component.Component": "abstract",
+    "models.component.Part": "abstract",
+    "models.component.Unbuilt": "a recipe, not a network",
+    "models.component.UnbuiltError": "an error",
+    "models.component.Feeds": "a record",
+    "models.graph.Node": "a record",
+    "models.graph.Plan": "a record",
+    "models.graph.Source": "a record",
+    "models.utils.weights.Report": "a record",
+    "models.utils.summary.Row": "a record",
+}
