@@ -17,7 +17,7 @@ from models.component import Unbuilt
 INPUT = "input"
 # Parts with a place of their own, and the kind that each place fixes.
 PLACES = {"backbone": "backbone", "neck": "neck", "head": "head"}
-KEYS = (*PLACES, "heads", "parts", "outputs")
+KEYS = (*PLACES, "heads", "parts", "inputs", "outputs")
 # What an assembling adds to a part's arguments by itself.
 COMPUTED = ("in_channels", "in_strides", "dims")
 
@@ -81,14 +81,17 @@ class Plan:
     # Names of outputs and what they are; a single one without a name stands under None.
     outputs: dict[str | None, Source] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
+    # Names of what the network is called with, in order.
+    inputs: tuple[str, ...] = (INPUT,)
 
     def refuse(self, path: Path, message: str) -> None:
         self.problems.append(Problem(path, message, ValueError))
 
 
 def plan_of(model: Mapping[str, Any]) -> Plan:
-    """The plan of `model`: a mapping with backbone, neck, head or heads, or parts, and outputs."""
+    """The plan of `model`: a mapping with backbone, neck, head or heads, or parts, and inputs and outputs."""
     plan = Plan()
+    _read_inputs(plan, model.get("inputs"))
     for key in model:
         if key not in KEYS:
             likely = nearest(key, (*KEYS, "type"), most=1)
@@ -108,12 +111,23 @@ def plan_of(model: Mapping[str, Any]) -> Plan:
     return plan
 
 
+def _read_inputs(plan: Plan, inputs: Any) -> None:
+    if inputs is None:
+        return
+    names = [inputs] if isinstance(inputs, str) else inputs
+    plain = isinstance(names, list | tuple) and all(isinstance(name, str) and name.isidentifier() for name in names)
+    if not plain or not names or len(set(names)) < len(names):
+        plan.refuse(("inputs",), f"inputs are names, each once, as in [image, depth]; not {inputs!r}")
+    else:
+        plan.inputs = tuple(names)
+
+
 def _read_nodes(plan: Plan, model: Mapping[str, Any]) -> None:
     if "parts" in model and any(key in model for key in (*PLACES, "heads")):
         plan.refuse(("parts",), "parts stand for backbone, neck and heads; write one or the other")
     if "head" in model and "heads" in model:
         plan.refuse(("head",), "one head or several: write head or heads")
-    before = INPUT
+    before = first = plan.inputs[0]
     for place, kind in PLACES.items():
         if model.get(place) is not None:
             _add(plan, place, model[place], kind, before, (place,))
@@ -121,7 +135,7 @@ def _read_nodes(plan: Plan, model: Mapping[str, Any]) -> None:
     for name, maker in _mapping(plan, model, "heads").items():
         _add(plan, f"heads.{name}", maker, "head", before, ("heads", name))
     for name, maker in _mapping(plan, model, "parts").items():
-        _add(plan, name, maker, None, INPUT, ("parts", name))
+        _add(plan, name, maker, None, first, ("parts", name))
 
 
 def _mapping(plan: Plan, model: Mapping[str, Any], key: str) -> Mapping[str, Any]:
@@ -134,7 +148,7 @@ def _mapping(plan: Plan, model: Mapping[str, Any], key: str) -> Mapping[str, Any
 
 def _add(plan: Plan, name: str, maker: Any, kind: str | None, before: str, path: Path) -> None:
     own = name.rpartition(".")[2]
-    if not own.isidentifier() or own == INPUT or hasattr(Module, own):
+    if not own.isidentifier() or own in plan.inputs or hasattr(Module, own):
         plan.refuse(path, f"{own!r} can't name a part: it is no plain word, or has a meaning already")
     given: Any = before
     if isinstance(maker, str):
@@ -151,7 +165,7 @@ def _add(plan: Plan, name: str, maker: Any, kind: str | None, before: str, path:
 
 
 def _check_sources(plan: Plan, node: Node, names: Sequence[str]) -> None:
-    known = [INPUT, *(name for name in names if name != node.name)]
+    known = [*plan.inputs, *(name for name in names if name != node.name)]
     for source in node.sources:
         if source.name == node.name:
             plan.refuse((*node.path, "from"), f"{node.name!r} feeds itself")
@@ -171,7 +185,9 @@ def _check_maker(plan: Plan, node: Node) -> None:
     elif specs.type_of(maker) is None:
         plan.refuse(node.path, "a part needs a type")
     else:
-        plan.problems += specs.check(maker, kind=node.kind, path=node.path)
+        # Any part may have weights from a file; they are loaded when it is built.
+        arguments = {key: value for key, value in maker.items() if key != "weights"}
+        plan.problems += specs.check(arguments, kind=node.kind, path=node.path)
 
 
 def _read_outputs(plan: Plan, outputs: Any, names: Sequence[str]) -> None:
@@ -197,7 +213,7 @@ def _read_outputs(plan: Plan, outputs: Any, names: Sequence[str]) -> None:
 
 def _sort(plan: Plan) -> None:
     """Brings the nodes into an order that runs, and refuses loops."""
-    waiting, ordered, done = list(plan.nodes), [], {INPUT}
+    waiting, ordered, done = list(plan.nodes), [], set(plan.inputs)
     # The first that can run, as they are written, so that names of the state stand in that order too.
     while node := next((n for n in waiting if all(source.name in done for source in n.sources)), None):
         ordered.append(node)
@@ -225,9 +241,13 @@ def _check_use(plan: Plan) -> None:
     needed, waiting = set(), [source.name for source in plan.outputs.values()]
     while waiting:
         name = waiting.pop()
-        if name != INPUT and name not in needed:
+        if name not in plan.inputs and name not in needed:
             needed.add(name)
             waiting += [source.name for source in by_name[name].sources]
     for node in plan.nodes:
         if node.name not in needed:
             plan.refuse(node.path, f"{node.name!r} reaches no output; feed something with it or take it away")
+    fed = {source.name for node in plan.nodes for source in node.sources}
+    for name in plan.inputs:
+        if name not in fed and name != INPUT:
+            plan.refuse(("inputs",), f"input {name!r} feeds nothing; name it in a from")

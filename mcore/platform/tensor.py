@@ -42,7 +42,11 @@ class Size(tuple):
 
 
 class device:
-    """A device by name: `device("cpu")`, `device("cuda:0")`, `device("cuda", 0)`."""
+    """A device by name: `device("cpu")`, `device("cuda:0")`, `device("cuda", 0)`.
+
+    As a context, `with device("meta"):` builds modules without their numbers, as in torch; parameters here have
+    none before they are first read. Other devices as contexts are refused.
+    """
 
     __slots__ = ("index", "type")
 
@@ -56,6 +60,17 @@ class device:
             raise RuntimeError(f"Invalid device string: '{type}'; it reads like 'cpu' or 'cuda:0'.")
         self.type = name
         self.index = int(number) if number else index
+
+    def __enter__(self) -> device:
+        if self.type != "meta":
+            raise NotImplementedError(
+                f"device('{self}') as a context is not supported on the platform engine; only 'meta' is. "
+                "Move what was made with .to(device)."
+            )
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Nothing was changed."""
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, device) and (self.type, self.index or 0) == (other.type, other.index or 0)

@@ -39,6 +39,17 @@ def merged_channels(channels: Sequence[int], merge: Merge) -> int:
     return sum(channels) if merge == "concat" else channels[0 if merge in ("finest", "sum") else -1]
 
 
+def used_by(merge: Merge, count: int) -> tuple[int, ...]:
+    """Which of `count` maps, finest first, a merging looks at.
+
+    >>> used_by("coarsest", 4)
+    (3,)
+    """
+    if merge in ("coarsest", "finest"):
+        return (count - 1 if merge == "coarsest" else 0,)
+    return tuple(range(count))
+
+
 def merged(maps: Sequence[Tensor], merge: Merge) -> Tensor:
     """One map out of several; sums and concatenations are at the size of the finest."""
     if merge == "coarsest" or len(maps) == 1:

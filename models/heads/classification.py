@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import mcore
 from mcore import Dropout, Linear, Tensor
 from models.component import Part
-from models.functional.maps import Merge, as_channels, as_maps, merge_rule, merged_channels
+from models.functional.maps import Merge, as_channels, as_maps, merge_rule, merged_channels, used_by
 
 
 class Classification(Part):
@@ -36,6 +36,7 @@ class Classification(Part):
         super().__init__()
         channels = as_channels(in_channels or ())
         self.merge = merge_rule("Classification", channels, merge)
+        self.used = used_by(self.merge, len(channels))
         self.dropout = Dropout(dropout)
         self.fc = Linear(merged_channels(channels, self.merge), num_classes)
 

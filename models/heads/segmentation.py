@@ -12,7 +12,7 @@ from mcore import Dropout, Tensor
 from models.basicblocks.conv import ConvNormAct
 from models.basicblocks.layers import layers
 from models.component import Part
-from models.functional.maps import Merge, as_channels, as_maps, merge_rule, merged, merged_channels
+from models.functional.maps import Merge, as_channels, as_maps, merge_rule, merged, merged_channels, used_by
 from models.functional.sizes import resize
 
 
@@ -51,6 +51,7 @@ class Segmentation(Part):
         super().__init__()
         fed = as_channels(in_channels or ())
         self.dims, self.merge = dims, merge_rule("Segmentation", fed, merge)
+        self.used = used_by(self.merge, len(fed))
         wide = merged_channels(fed, self.merge)
         narrow = channels or max(1, wide // 4)
         self.conv = ConvNormAct(wide, narrow, dims=dims)

@@ -209,7 +209,7 @@ def test_a_mistake_in_the_wiring_is_refused_before_anything_is_built(model, mess
         ),
         (
             lambda: models.assemble(resnet18(), neck={"type": "FPN", "from": "backbone[4:]"}),
-            r"backbone\[4:\] holds no map",
+            r"backbone\[4:\] is none of the 4 maps",
         ),
     ],
 )
@@ -279,3 +279,91 @@ def test_an_assembled_network_travels_to_the_platform_and_back(tmp_path):
     assert artifact.report.largest < 1e-5
     assert again.config() == net.config()
     assert (again(x) - net(x)).abs().max() < 1e-5
+
+
+def test_a_stage_that_nothing_needs_is_not_built():
+    net = models.from_config(
+        {"model": {"backbone": "resnet18", "head": {"type": "Segmentation", "num_classes": 2, "from": "backbone[:2]"}}}
+    )
+
+    assert net.backbone.out_indices == (2,)
+    assert not hasattr(net.backbone, "layer3")
+    assert shapes({"mask": net.eval()(mcore.zeros(1, 3, 40, 33))}) == {"mask": (1, 2, 40, 33)}
+
+
+def test_a_given_backbone_keeps_the_weights_of_what_is_left():
+    backbone = resnet18()
+
+    net = models.assemble(backbone, head={"type": "Segmentation", "num_classes": 2, "from": "backbone[0]"})
+
+    assert net.backbone is not backbone
+    assert (net.backbone.layer1[0].conv1.weight == backbone.layer1[0].conv1.weight).all()
+
+
+def test_outputs_name_the_maps_that_are_left():
+    net = models.from_config({"model": {"parts": {"b": "resnet18"}, "outputs": {"fine": "b[1]", "rest": "b[1:3]"}}})
+
+    result = net.eval()(mcore.zeros(1, 3, 64, 64))
+
+    assert tuple(result["fine"].shape) == (1, 128, 8, 8)
+    assert [tuple(x.shape[1:]) for x in result["rest"]] == [(128, 8, 8), (256, 4, 4)]
+
+
+def test_two_inputs_feed_two_backbones_that_are_fused():
+    net = models.from_config(
+        {
+            "model": {
+                "inputs": ["image", "depth"],
+                "parts": {
+                    "colour": {"type": "resnet18", "from": "image"},
+                    "distance": {"type": "resnet18", "in_channels": 1, "from": "depth"},
+                    "label": {
+                        "type": "Classification",
+                        "num_classes": 4,
+                        "merge": "concat",
+                        "from": ["colour[3]", "distance[3]"],
+                    },
+                },
+            }
+        }
+    )
+
+    assert tuple(net.eval()(mcore.zeros(2, 3, 32, 32), mcore.zeros(2, 1, 32, 32)).shape) == (2, 4)
+    with pytest.raises(ValueError, match="1 inputs came, but it takes 2: image, depth"):
+        net(mcore.zeros(2, 3, 32, 32))
+
+
+def test_several_inputs_to_one_part_are_one_image_of_more_channels():
+    model = {
+        "inputs": ["image", "mask"],
+        "parts": {"b": {"type": "resnet18", "in_channels": 4, "from": ["image", "mask"]}},
+    }
+
+    maps = models.from_config({"model": model}).eval()(mcore.zeros(1, 3, 32, 32), mcore.zeros(1, 1, 32, 32))
+
+    assert len(maps) == 4
+
+
+def test_an_input_that_feeds_nothing_is_refused():
+    with pytest.raises(ConfigError, match="input 'depth' feeds nothing"):
+        models.from_config({"model": {"inputs": ["image", "depth"], "backbone": "resnet18"}})
+
+
+def test_everything_that_does_not_fit_is_told_at_once_before_anything_is_built():
+    with pytest.raises(ConfigError) as caught:
+        models.from_config(
+            {
+                "model": {
+                    "backbone": {"type": "resnet18", "output_stride": 16},
+                    "heads": {
+                        "mask": {"type": "UNetDecoder", "num_classes": 2, "channels": [8]},
+                        "label": {"type": "Classification", "num_classes": 2, "from": "backbone[7]"},
+                    },
+                }
+            }
+        )
+
+    assert [mistake.path for mistake in caught.value.mistakes] == [
+        ("model", "heads", "mask"),
+        ("model", "heads", "label"),
+    ]

@@ -74,6 +74,8 @@ def test_features_tell_the_channels_and_strides_of_what_comes(entry):
 @rows
 def test_gradients_reach_every_parameter(entry):
     net = build(entry).train()
+    if not list(net.parameters()):
+        pytest.skip("has no parameters")
 
     sum((x * mcore.rand_like(x)).sum() for x in tensors(net(arguments(entry, entry.again)))).backward()
 
@@ -95,7 +97,7 @@ def test_a_component_is_built_again_from_its_configuration(entry):
 
 @rows
 def test_a_misspelt_argument_builds_nothing(entry):
-    with pytest.raises(TypeError, match=r"has no argument 'in_chanels'.*did you mean 'in_channels'"):
+    with pytest.raises(TypeError, match=f"{entry.name} has no argument 'in_chanels'"):
         registry.create(entry.name, kind=entry.kind, **entry.arguments, in_chanels=1)
 
 

@@ -3,6 +3,8 @@
 ROWS = []
 
 EXEMPT = {
+    "models.composite.Composite": "abstract",
+    "models.composite.Stage": "a record",
     "models.backbones.base.Backbone": "abstract",
     "models.backbones.base.Level": "a record",
     "models.backbones.base.Step": "a record",
