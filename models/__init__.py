@@ -6,8 +6,11 @@ from models import lazy
 
 if TYPE_CHECKING:
     from mcore.registry import available, create
-    from models import backbones, basicblocks, heads, necks, networks
+    from models import attention, backbones, basicblocks, heads, necks, networks
     from models.assembly import assemble, from_config
+    from models.utils.weights import load_weights
+    from models.writing.describe import describe
+    from models.writing.source import to_source
 
 # Names that load when first asked for: where each one lives.
 _PLACES = {
@@ -15,6 +18,10 @@ _PLACES = {
     "from_config": "models.assembly:from_config",
     "available": "mcore.registry:available",
     "create": "mcore.registry:create",
+    "describe": "models.writing.describe:describe",
+    "to_source": "models.writing.source:to_source",
+    "load_weights": "models.utils.weights:load_weights",
+    "attention": "models.attention",
     "backbones": "models.backbones",
     "basicblocks": "models.basicblocks",
     "heads": "models.heads",
@@ -25,12 +32,16 @@ _PLACES = {
 __getattr__, __dir__ = lazy.names(__name__, _PLACES)
 __all__ = [
     "assemble",
+    "attention",
     "available",
     "backbones",
     "basicblocks",
     "create",
+    "describe",
     "from_config",
     "heads",
+    "load_weights",
     "necks",
     "networks",
+    "to_source",
 ]

@@ -46,6 +46,16 @@ class Component(Module):
         """The configuration that `models.from_config` builds this from."""
         return {"mcore": FORMAT, "model": self.spec()}
 
+    def _put(self, name: str, layer: Module) -> None:
+        """Registers `layer` under a name that an attribute has already; `_layer` gives it back.
+
+        Publishers call layers `features` and `classifier`; here these tell the maps and the state's names.
+        """
+        self._modules[name] = layer
+
+    def _layer(self, name: str) -> Any:
+        return self._modules[name]
+
 
 def plain(value: Any, where: str) -> Any:
     """`value` as data that a configuration can hold; `where` names it in the error.
@@ -64,6 +74,19 @@ def plain(value: Any, where: str) -> Any:
     if isinstance(value, Sequence):
         return [plain(item, f"{where}[{index}]") for index, item in enumerate(value)]
     raise ValueError(f"{where}={value!r} can't be written in a configuration; give its name or plain data.")
+
+
+def is_data(value: Any) -> bool:
+    """Whether a configuration can hold `value` as it is.
+
+    >>> is_data((1, "a")), is_data(print)
+    (True, False)
+    """
+    try:
+        plain(value, "")
+    except ValueError:
+        return False
+    return True
 
 
 class UnbuiltError(RuntimeError, AttributeError):

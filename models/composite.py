@@ -64,8 +64,6 @@ class Composite(Component):
         super().__init__()
         _need(plan, stages)
         self._nodes = plan.nodes
-        if any(node.name.startswith("heads.") for node in plan.nodes):
-            self.heads = ModuleDict()
         for slot in ("backbone", "neck", "head"):  # asked for, a part that isn't there is None
             setattr(self, slot, None)
         given: dict[str, Stage] = {}
@@ -116,6 +114,8 @@ class Composite(Component):
 
     def _place(self, name: str, part: Module) -> None:
         if name.startswith("heads."):
+            if not hasattr(self, "heads"):
+                self.heads = ModuleDict()
             self.heads[name.removeprefix("heads.")] = part
         else:
             setattr(self, name, part)

@@ -11,6 +11,7 @@ from mcore.vocabulary import nearest
 
 # Commands, their modules and a line of help each; a module is imported when its command is given.
 COMMANDS = {
+    "config": ("tools.config", "check a configuration, show it in full, write a schema for editors"),
     "list": ("tools.list_", "names of backbones, necks, heads, networks, ..."),
     "show": ("tools.show", "layers, shapes, parameters and multiply-adds of a network"),
 }

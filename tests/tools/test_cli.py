@@ -101,4 +101,63 @@ def test_help_shows_an_example_that_runs(command, capsys):
 
 def test_help_lists_the_commands(capsys):
     assert main(["--help"]) == 0
-    assert "list  names of backbones" in capsys.readouterr().out
+    assert "names of backbones" in capsys.readouterr().out
+
+
+def test_config_check_tells_that_a_file_fits(experiment, capsys):
+    code = main(["config", "check", experiment])
+
+    assert (code, capsys.readouterr().out) == (0, f"{experiment}: fits; 11,760,578 parameters\n")
+
+
+def test_config_check_tells_every_mistake_with_its_place(tmp_path, capsys):
+    path = tmp_path / "wrong.yaml"
+    path.write_text("model:\n  backbone: {type: resnet19}\n  head: {type: Segmentation, num_clases: 2}\n")
+
+    code = main(["config", "check", str(path)])
+
+    told = capsys.readouterr().err
+    assert code == 1
+    assert f"{path}:2:14: model.backbone.type: no backbone 'resnet19'" in told
+    assert f"{path}:3:30: model.head.num_clases: Segmentation has no argument 'num_clases'" in told
+
+
+def test_config_show_prints_what_builds_the_same(experiment, tmp_path, capsys):
+    main(["config", "show", experiment, "--set", "head.num_classes=5"])
+    full = tmp_path / "full.yaml"
+    full.write_text(capsys.readouterr().out)
+
+    main(["config", "check", str(full)])
+
+    assert "fits; 11,760,965 parameters" in capsys.readouterr().out
+
+
+def test_config_source_prints_a_class_of_the_name_given(experiment, capsys):
+    main(["config", "source", experiment, "--name", "Cells"])
+
+    assert "class Cells(Module):" in capsys.readouterr().out
+
+
+def test_config_describe_prints_the_parts_documentation(experiment, capsys):
+    main(["config", "describe", experiment])
+
+    assert "## head: Segmentation" in capsys.readouterr().out
+
+
+def test_config_schema_writes_a_file(tmp_path, capsys):
+    main(["config", "schema", "--out", str(tmp_path / "schema.json")])
+
+    assert '"$schema"' in (tmp_path / "schema.json").read_text()
+
+
+def test_a_plugin_registers_its_parts(tmp_path, monkeypatch, capsys):
+    (tmp_path / "my_parts.py").write_text(
+        "import mcore\nfrom mcore.registry import register\n\n"
+        "@register('backbone', 'my_backbone')\ndef my_backbone(in_channels: int = 3):\n"
+        "    net = mcore.Conv2d(in_channels, 8, 3)\n    return net\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    path = tmp_path / "net.yaml"
+    path.write_text("model: {type: my_backbone}")
+
+    assert main(["config", "check", str(path), "--plugin", "my_parts"]) == 0

@@ -1,0 +1,1 @@
+"""What is written of a network: its source, its documentation, its configuration in full, a schema for editors."""
