@@ -13,6 +13,7 @@ from mcore.vocabulary import nearest
 COMMANDS = {
     "config": ("tools.config", "check a configuration, show it in full, write a schema for editors"),
     "list": ("tools.list_", "names of backbones, necks, heads, networks, ..."),
+    "weights": ("tools.weights", "what a file of weights would do, and tables of names for unknown layouts"),
     "show": ("tools.show", "layers, shapes, parameters and multiply-adds of a network"),
 }
 

@@ -29,18 +29,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    net = _network(arguments.name, arguments.settings)
+    net = network_of(arguments.name, arguments.settings)
     if arguments.size is None:
         print(net if arguments.name.endswith(ENDINGS) else _by_part(net))
         print(f"{parameters(net):,} parameters")
         return
-    rows = summary(net, _size(arguments.size))
+    rows = summary(net, size_of(arguments.size))
     print(_table(rows))
     total = sum(row.multiply_adds or 0 for row in rows)
     print(f"{len(rows)} layers, {parameters(net):,} parameters, {total:,} multiply-adds")
 
 
-def _network(name: str, settings: Sequence[str]) -> Any:
+def network_of(name: str, settings: Sequence[str]) -> Any:
     if name.endswith(ENDINGS) or Path(name).is_file():
         return models.from_config(name, overrides=settings)
     given = {}
@@ -59,7 +59,7 @@ def _network(name: str, settings: Sequence[str]) -> Any:
     return net
 
 
-def _size(text: str) -> tuple[int, ...]:
+def size_of(text: str) -> tuple[int, ...]:
     try:
         size = tuple(int(part) for part in text.split(","))
     except ValueError:

@@ -1,5 +1,8 @@
 """Initial weights by rule."""
 
+import math
+from typing import Any
+
 from mcore import Module, init
 
 
@@ -13,3 +16,34 @@ def kaiming_fan_out(net: Module) -> None:
         # Norms have vectors, linear layers and embeddings matrices.
         if weight is not None and weight.ndim > 2 and type(module).__name__.startswith("Conv"):
             init.kaiming_normal_(weight, mode="fan_out", nonlinearity="relu")
+
+
+def normal_fan_out(net: Module) -> None:
+    """Draws every convolution's weight as `kaiming_fan_out` does, counting only the outputs that an input reaches.
+
+    In a depthwise convolution that is one channel, not all. Biases of convolutions become zero.
+
+    Source: He et al., arXiv:1502.01852, equation 14, with groups, as the code published with EfficientNet does.
+    """
+    for module in net.modules():
+        weight, bias = getattr(module, "weight", None), getattr(module, "bias", None)
+        if weight is not None and weight.ndim > 2 and type(module).__name__.startswith("Conv"):
+            groups: Any = module.groups
+            reached = math.prod(map(int, weight.shape)) // int(weight.shape[1]) // groups
+            init.normal_(weight, 0.0, math.sqrt(2.0 / reached))
+            if bias is not None:
+                init.zeros_(bias)
+
+
+def truncated_normal(net: Module, *, std: float = 0.02) -> None:
+    """Draws the weights of linear layers and convolutions from a normal, cut at two units; their biases are 0.
+
+    Source: Touvron et al., "Training data-efficient image transformers", arXiv:2012.12877, section 6, as timm does
+    for transformers and ConvNeXt.
+    """
+    for module in net.modules():
+        if type(module).__name__.startswith(("Conv", "Linear")) and hasattr(module, "weight"):
+            # Cut where timm's layers cut: two units of weight, not two deviations.
+            init.trunc_normal_(module.weight, std=std)
+            if getattr(module, "bias", None) is not None:
+                init.zeros_(module.bias)

@@ -2,10 +2,18 @@
 
 `weights=` takes a path, or a mapping:
 
-- `file`: the path; .safetensors, .pth and .pt are read, tensors only;
+- `file`: the path; .safetensors, .pth and .pt are read, tensors only; or `state`: what such a file holds;
 - `take`: names in the file to take, a pattern ("encoder.*"); what the pattern fixes in front is cut off;
 - `into`: a prefix put in front of what was taken;
-- `rename`: a mapping of prefixes, or the name of a table in `RENAMES`.
+- `rename`: a table of `models/utils/renames` by its name, a .json or .yaml file that holds one, or the rules
+  themselves: prefixes, or expressions that begin with `^`. Where neither it nor `take` is given, the table and the
+  prefix that find most are taken, and the report names them;
+- `shapes`: "adapt" (the default) fits the first convolution to other input channels, convolutions to other
+  dimensions, and leaves out the classifier of another number of classes; "skip" leaves out whatever doesn't fit;
+  "error" wants every shape as it is;
+- `channels`: what each input channel of ours is to a file that saw red, green and blue: "BGR", or
+  ["R", "G", "B", "zero"], out of `models.utils.adapting.CHANNELS`;
+- `classes`: which of the file's classes ours are, by their numbers there: [3, 17, 0].
 
 What wrappers put around a state or before its names (`state_dict`, `module.`) is taken off first.
 """
@@ -21,92 +29,72 @@ import numpy as np
 
 import mcore
 from mcore import Module, Tensor
+from mcore.signatures import signature
 from mcore.vocabulary import nearest
+from models.utils.adapting import adapted, check_channels, reshaped
+from models.utils.layouts import Layout, found_layout, layout_of, unwrapped
 
-# Under what name training programs store the state, and what they put before each name.
-WRAPPERS = ("state_dict_ema", "model_ema", "state_dict", "model_state_dict", "model", "ema", "net")
-PREFIXES = ("module.", "_orig_mod.", "model.")
-
-# Names of other libraries for the parts of ours, by prefix.
-RENAMES: dict[str, dict[str, str]] = {
-    "segmentation_models_unet": {
-        "encoder.": "backbone.",
-        "decoder.blocks.": "head.blocks.",
-        "segmentation_head.0.": "head.classifier.",
-    },
-    "torchvision_classifier": {"fc.": "head.fc.", "": "backbone."},
-    "torchvision_fcn_head": {"0.": "conv.0.", "1.": "conv.1.", "4.": "classifier."},
-    "torchvision_fcn": {
-        "classifier.0.": "head.conv.0.",
-        "classifier.1.": "head.conv.1.",
-        "classifier.4.": "head.classifier.",
-    },
-    # timm's features_only networks.
-    "timm_features": {f"layer{n}_": f"layer{n}." for n in (1, 2, 3, 4)},
-}
+OPTIONS = ("file", "state", "take", "into", "rename", "shapes", "channels", "classes")
+SHAPES = ("adapt", "skip", "error")
 
 
 @dataclass
 class Report:
-    """What became of each entry of a file, by our names; `unexpected` by the file's."""
+    """What became of each entry of a file, by our names; `unexpected` by the file's.
+
+    `matched` stood there under our name and `renamed` under another; both are loaded, and so is what was
+    `adapted`. `layout` tells whose names they were; `norm_eps` was set, where it isn't None.
+    """
 
     file: str
+    layout: str = ""
     matched: list[str] = field(default_factory=list)
+    renamed: list[str] = field(default_factory=list)
     adapted: list[str] = field(default_factory=list)
     skipped: list[str] = field(default_factory=list)
     missing: list[str] = field(default_factory=list)
     unexpected: list[str] = field(default_factory=list)
+    norm_eps: float | None = None
 
     def __str__(self) -> str:
-        counts = ", ".join(f"{len(value)} {key}" for key, value in vars(self).items() if key != "file")
-        return f"{self.file}: {counts}"
+        counts = ", ".join(f"{len(value)} {key}" for key, value in vars(self).items() if isinstance(value, list))
+        eps = "" if self.norm_eps is None else f", eps of norms set to {self.norm_eps}"
+        return f"{self.file}: {counts}; names {self.layout}{eps}"
 
 
 def load_weights(net: Module, weights: str | os.PathLike[str] | Mapping[str, Any]) -> Report:
-    """Loads a file into `net`, and says what became of each entry.
+    """Loads a file into `net`, and says what became of each entry; see the top of this file for `weights`.
 
-    The first convolution is adapted to other input channels, every convolution to other dimensions; the
-    classifier of another number of classes is skipped. A network names the two: `first_conv`, `classifier`.
+    A network names its first convolution and its classifier: `first_conv`, `classifier`.
 
     Raises:
         ValueError: nothing matched, or shapes don't fit; nothing was changed.
+        FileNotFoundError: no such file.
     """
     options: dict[str, Any] = dict(weights) if isinstance(weights, Mapping) else {"file": weights}
     _check_options(options)
-    name = os.fspath(options["file"])
-    there = unwrapped(mcore.load(options["file"]))
-    found = renamed(there, take=options.get("take"), into=options.get("into"), rename=options.get("rename"))
-    report, state = Report(name), net.state_dict()
+    state = net.state_dict()
+    named, layout, prefix = _named(_read(net, options), state, options)
+    report = Report(os.fspath(options.get("file", "the state given")), f"{layout.name}{_under(prefix)}")
     new, wrong = dict(state), []
-    for key, tensor in found.items():
+    for key, (theirs, tensor) in named.items():
         if key not in state:
-            report.unexpected.append(key)
+            report.unexpected.append(theirs)
             continue
-        ours, theirs = tuple(map(int, state[key].shape)), tuple(map(int, tensor.shape))
-        if ours == theirs:
-            new[key], kind = tensor, report.matched
-        elif key.rpartition(".")[0] == getattr(net, "classifier", None):
-            kind = report.skipped
-        elif (array := adapted(tensor, ours, inputs=_is_first(net, key))) is not None:
-            new[key], kind = mcore.from_numpy(array), report.adapted
-        else:
-            wrong.append(f"{key}: the file has {theirs}, the network {ours}")
+        value, kind = _fitting(net, key, tensor, tuple(map(int, state[key].shape)), options)
+        if kind == "wrong":
+            shapes = [tuple(map(int, x.shape)) for x in (tensor, state[key])]
+            wrong.append(f"{key}: the file has {shapes[0]}, the network {shapes[1]}")
             continue
-        kind.append(key)
-    report.missing = [key for key in state if key not in found and not key.endswith("num_batches_tracked")]
+        if value is not None:
+            new[key] = value
+        getattr(report, "renamed" if kind == "matched" and theirs != key else kind).append(key)
+    report.missing = [key for key in state if key not in named and not key.endswith("num_batches_tracked")]
     _judge(net, report, wrong, state)
     net.load_state_dict(new)
+    if layout.norm_eps is not None:
+        report.norm_eps = _set_eps(net, layout.norm_eps)
     return report
-
-
-def unwrapped(state: Mapping[str, Any]) -> dict[str, Tensor]:
-    """The tensors of a file by name, out of what training programs wrap around them."""
-    while inner := next((state[key] for key in WRAPPERS if isinstance(state.get(key), Mapping)), None):
-        state = inner
-    tensors = {key: value for key, value in state.items() if hasattr(value, "shape")}
-    while prefix := next((p for p in PREFIXES if tensors and all(key.startswith(p) for key in tensors)), None):
-        tensors = {key.removeprefix(prefix): value for key, value in tensors.items()}
-    return tensors
 
 
 def renamed(
@@ -118,70 +106,96 @@ def renamed(
 ) -> dict[str, Tensor]:
     """Entries that `take` matches, under the names that `rename` and `into` give them."""
     front = "" if take is None else take.partition("*")[0]
-    taken = {k.removeprefix(front): v for k, v in state.items() if take is None or fnmatchcase(k, take)}
-    table = RENAMES[rename] if isinstance(rename, str) else rename or {}
-    return {(into or "") + _renamed(key, table): value for key, value in taken.items()}
+    layout = layout_of(rename)
+    taken = [key for key in state if take is None or fnmatchcase(key, take)]
+    return {
+        ours: state[key] for key, ours in _once({key: (into or "") + layout(key.removeprefix(front)) for key in taken})
+    }
 
 
-def adapted(tensor: Tensor, shape: tuple[int, ...], *, inputs: bool) -> np.ndarray | None:
-    """A convolution's weight for another number of dimensions, and of input channels where `inputs`; or None.
-
-    Dimensions are added by repeating the kernel along them, and taken away by summing, so that an image
-    repeated along the new axis gives what it gave. Channels: the sum for one; else repeated and scaled, as
-    timm does.
-
-    Source: Carreira and Zisserman, arXiv:1705.07750, section 2.4 (inflation).
-    """
-    if tensor.ndim < 3 or len(shape) < 3:
-        return None
-    weight = tensor.float().numpy()
-    while weight.ndim > len(shape):
-        weight = weight.sum(axis=2)
-    while weight.ndim < len(shape):
-        size = shape[len(shape) - weight.ndim + 1]
-        weight = np.repeat(weight[:, :, None], size, axis=2) / size
-    if inputs and weight.shape[1] != shape[1]:
-        weight = _for_channels(weight, shape[1])
-    return np.ascontiguousarray(weight) if weight.shape == shape else None
+def _once(named: Mapping[str, str]) -> list[tuple[str, str]]:
+    """Pairs of their and our names; refuses rules that give two entries one name."""
+    first: dict[str, str] = {}
+    for theirs, ours in named.items():
+        if first.setdefault(ours, theirs) != theirs:
+            raise ValueError(f"weights: {first[ours]!r} and {theirs!r} of the file are both renamed to {ours!r}.")
+    return list(named.items())
 
 
-def _for_channels(weight: np.ndarray, count: int) -> np.ndarray:
-    if count == 1:
-        return weight.sum(axis=1, keepdims=True)
-    there = weight.shape[1]
-    return np.concatenate([weight] * -(-count // there), axis=1)[:, :count] * (there / count)
+def _read(net: Module, options: Mapping[str, Any]) -> dict[str, Tensor]:
+    if "state" in options:
+        return unwrapped(options["state"])
+    return unwrapped(mcore.load(options["file"]))
 
 
-def _renamed(key: str, table: Mapping[str, str]) -> str:
-    # The longest prefix that fits; an empty one takes what no other does.
-    for prefix in sorted(table, key=len, reverse=True):
-        if key.startswith(prefix):
-            return table[prefix] + key.removeprefix(prefix)
-    return key
+def _named(
+    theirs: Mapping[str, Tensor], ours: Mapping[str, Tensor], options: Mapping[str, Any]
+) -> tuple[dict[str, tuple[str, Tensor]], Layout, str]:
+    """Entries under our names, each with its own; the layout, and the prefix that was taken off."""
+    chosen = {key: options[key] for key in ("take", "into", "rename") if options.get(key) is not None}
+    if not chosen:
+        layout, prefix = found_layout(theirs, ours)
+        named = _once({key: layout(key).removeprefix(prefix) for key in theirs})
+        return {ours: (key, theirs[key]) for key, ours in named}, layout, prefix
+    pairs: Any = {key: (key, value) for key, value in theirs.items()}
+    return renamed(pairs, **chosen), layout_of(chosen.get("rename")), ""  # type: ignore[return-value]
 
 
-def _is_first(net: Module, key: str) -> bool:
-    return key == f"{getattr(net, 'first_conv', None)}.weight"
+def _fitting(
+    net: Module, key: str, tensor: Tensor, shape: tuple[int, ...], options: Mapping[str, Any]
+) -> tuple[Tensor | None, str]:
+    """The tensor in the shape that is wanted, and what became of it: a list of `Report`, or "wrong"."""
+    shapes, channels = options.get("shapes", "adapt"), options.get("channels")
+    first = key == f"{getattr(net, 'first_conv', None)}.weight"
+    head = key.rpartition(".")[0] == getattr(net, "classifier", None)
+    if head and options.get("classes") is not None:
+        array = tensor.numpy()[np.asarray(options["classes"])]
+        return (mcore.from_numpy(array), "adapted") if array.shape == shape else (None, "wrong")
+    if tuple(map(int, tensor.shape)) == shape and not (first and channels is not None):
+        return tensor, "matched"
+    if shapes == "adapt":
+        if head and reshaped(tensor, shape) is None:
+            return None, "skipped"
+        means = check_channels(channels, shape[1]) if first and channels is not None else None
+        array = reshaped(tensor, shape) if means is None else None
+        array = adapted(tensor, shape, inputs=first, channels=means) if array is None else array
+        if array is not None:
+            return mcore.from_numpy(np.array(array)), "adapted"
+    return None, "skipped" if shapes == "skip" else "wrong"
+
+
+def _set_eps(net: Module, eps: float) -> float:
+    """Gives all batch norms the eps of the original; the configuration tells it, where there is an argument for it."""
+    for module in net.modules():
+        if hasattr(module, "running_mean") and hasattr(module, "eps"):
+            setattr(module, "eps", eps)  # noqa: B010 - a number, which annotations of Module do not know
+    if "norm_eps" in signature(type(net)).parameters:
+        received: Any = net._arguments  # kept by the metaclass
+        received["norm_eps"] = eps
+    return eps
+
+
+def _under(prefix: str) -> str:
+    return f", under {prefix!r}" if prefix else ""
 
 
 def _check_options(options: Mapping[str, Any]) -> None:
-    known = ("file", "take", "into", "rename")
     for key in options:
-        if key not in known:
-            likely = nearest(key, known, least=0.0, most=1)[0]
-            raise ValueError(f"weights: {key!r} is none of {', '.join(known)} (did you mean {likely!r}?).")
-    if options.get("file") is None:
-        raise ValueError("weights: no file is named; give a path, or a mapping with 'file'.")
-    rename = options.get("rename")
-    if isinstance(rename, str) and rename not in RENAMES:
-        raise ValueError(f"weights: rename={rename!r} is no table; there are {', '.join(RENAMES)}.")
+        if key not in OPTIONS:
+            likely = nearest(key, OPTIONS, least=0.0, most=1)[0]
+            raise ValueError(f"weights: {key!r} is none of {', '.join(OPTIONS)} (did you mean {likely!r}?).")
+    if (options.get("file") is None) == (options.get("state") is None):
+        raise ValueError("weights: no file is named; give a path, or a mapping with 'file', or with 'state' instead.")
+    if options.get("shapes", "adapt") not in SHAPES:
+        raise ValueError(f"weights: shapes={options['shapes']!r} is none of {', '.join(SHAPES)}.")
+    layout_of(options.get("rename"))
 
 
 def _judge(net: Module, report: Report, wrong: list[str], state: Mapping[str, Tensor]) -> None:
     title = type(net).__name__
     if wrong:
         raise ValueError(f"{title}: {report.file} doesn't fit, and nothing was loaded: {'; '.join(wrong)}.")
-    if not report.matched and not report.adapted:
+    if not report.matched and not report.renamed and not report.adapted:
         theirs, ours = report.unexpected[:2] or ["nothing"], list(state)[:2]
         raise ValueError(
             f"{title}: nothing in {report.file} matches: it has {', '.join(theirs)}, ...; "
@@ -194,3 +208,6 @@ def _judge(net: Module, report: Report, wrong: list[str], state: Mapping[str, Te
             f"random values: {shown}.",
             stacklevel=4,
         )
+
+
+__all__ = ["Report", "adapted", "load_weights", "renamed"]

@@ -6,7 +6,10 @@ import pytest
 import mcore
 import models
 from models.backbones import resnet18
+from models.heads import Classification
+from models.necks import FPN
 from models.networks import UNet
+from models.utils.align import align
 from models.utils.weights import adapted
 
 
@@ -141,14 +144,129 @@ def test_entries_that_stay_random_are_warned_of(tmp_path):
 @pytest.mark.parametrize(
     ("weights", "message"),
     [
-        ({"file": "a.pth", "tkae": "x"}, "'tkae' is none of file, take, into, rename .did you mean 'take'"),
+        ({"file": "a.pth", "tkae": "x"}, "'tkae' is none of file, .* .did you mean 'take'"),
         ({"take": "x"}, "no file is named"),
-        ({"file": "a.pth", "rename": "smp"}, "rename='smp' is no table; there are segmentation_models_unet"),
+        ({"file": "a.pth", "rename": "smp"}, "rename='smp' is no table, nor a .json or .yaml file; the nearest are"),
     ],
 )
 def test_options_that_do_not_fit_are_refused(weights, message):
     with pytest.raises(ValueError, match=message):
         resnet18(weights=weights)
+
+
+@pytest.mark.parametrize(
+    ("channels", "expected"),
+    [("BGR", [2, 1, 0]), (["R", "G", "B", "zero"], [0, 1, 2, None]), (["mean"], "mean")],
+)
+def test_channels_are_fed_by_their_meaning(published, channels, expected):
+    path, net = published
+
+    loaded = resnet18(in_channels=len(channels), weights={"file": path, "channels": channels})
+
+    ours, theirs = (each.conv1.weight.detach().numpy() for each in (loaded, net))
+    wanted = theirs.mean(axis=1, keepdims=True)
+    if expected != "mean":
+        wanted = np.stack([np.zeros_like(theirs[:, 0]) if c is None else theirs[:, c] for c in expected], axis=1)
+    np.testing.assert_allclose(ours, wanted, rtol=1e-6, atol=1e-8)
+    assert loaded.weights_report.adapted == ["conv1.weight"]
+
+
+def test_classes_are_picked_by_their_numbers(published):
+    path, net = published
+
+    loaded = resnet18(num_classes=2, weights={"file": path, "classes": [7, 3]})
+
+    assert (loaded.fc.weight == net.fc.weight[[7, 3]]).all()
+    assert loaded.weights_report.adapted == ["fc.weight", "fc.bias"]
+
+
+def test_shapes_that_do_not_fit_are_skipped_where_asked(tmp_path):
+    state = {**resnet18().state_dict(), "bn1.weight": mcore.zeros(3)}
+
+    loaded = resnet18(weights={"state": state, "shapes": "skip"})
+
+    assert loaded.weights_report.skipped == ["bn1.weight"]
+
+
+def test_no_shape_is_adapted_where_none_is_wanted(published):
+    with pytest.raises(ValueError, match=r"conv1.weight: the file has \(64, 3, 7, 7\), the network \(64, 1, 7, 7\)"):
+        resnet18(in_channels=1, weights={"file": published[0], "shapes": "error"})
+
+
+def test_the_prefix_of_a_part_in_a_file_is_found(tmp_path):
+    net = models.assemble(resnet18(), head=models.heads.Classification(3))
+
+    loaded = resnet18(weights=file_of(net.state_dict(), tmp_path / "whole.safetensors"))
+
+    assert loaded.weights_report.layout == "as they are, under 'backbone.'"
+    assert len(loaded.weights_report.renamed) == 120
+    assert (loaded.conv1.weight == net.backbone.conv1.weight).all()
+
+
+def test_the_table_of_a_file_is_found(tmp_path):
+    net = models.assemble(resnet18(out_indices=range(5)), head=models.heads.UNetDecoder(3))
+    theirs = {"backbone.": "encoder.", "head.blocks.": "decoder.blocks.", "head.classifier.": "segmentation_head.0."}
+    state = {}
+    for key, value in net.state_dict().items():
+        ours = next(prefix for prefix in theirs if key.startswith(prefix))
+        state[theirs[ours] + key.removeprefix(ours)] = value
+    again = models.assemble(resnet18(out_indices=range(5)), head=models.heads.UNetDecoder(3))
+
+    report = models.load_weights(again, file_of(state, tmp_path / "unet.safetensors"))
+
+    assert report.layout == "segmentation_models"
+    assert report.missing == report.unexpected == []
+    assert (again.head.classifier.weight == net.head.classifier.weight).all()
+
+
+def test_a_table_is_read_from_a_file(tmp_path):
+    (tmp_path / "table.json").write_text('{"first.": "conv1."}')
+    weight = mcore.rand(64, 3, 7, 7)
+
+    with pytest.warns(UserWarning, match="entries are not in"):
+        loaded = resnet18(weights={"state": {"first.weight": weight}, "rename": str(tmp_path / "table.json")})
+
+    assert (loaded.conv1.weight == weight).all()
+
+
+def test_rules_that_give_two_entries_one_name_are_refused():
+    state = {"a.weight": mcore.zeros(64), "b.weight": mcore.zeros(64)}
+
+    with pytest.raises(ValueError, match=r"'a.weight' and 'b.weight' of the file are both renamed to 'bn1.weight'"):
+        resnet18(weights={"state": state, "rename": {"a.": "bn1.", "b.": "bn1."}})
+
+
+def test_the_state_given_is_left_as_it_was():
+    state = {f"module.{key}": value for key, value in resnet18().state_dict().items()}
+    before = dict(state)
+
+    resnet18(in_channels=1, weights={"state": state})
+
+    assert list(state) == list(before)
+    assert all(state[key] is before[key] for key in before)
+
+
+@pytest.mark.parametrize(
+    ("channels", "message"),
+    [("RGX", "channel 'X' is none of R, G, B"), ("RG", "channels names 2, but the network takes 3")],
+)
+def test_channels_that_do_not_fit_are_refused(published, channels, message):
+    with pytest.raises(ValueError, match=message):
+        resnet18(weights={"file": published[0], "channels": channels})
+
+
+def test_necks_and_heads_take_weights_from_a_configuration(tmp_path):
+    net = models.assemble(resnet18(), FPN(8), Classification(3))
+    path = file_of(net.state_dict(), tmp_path / "whole.safetensors")
+
+    again = models.assemble(
+        "resnet18",
+        {"type": "FPN", "channels": 8, "weights": {"file": str(path), "take": "neck.*"}},
+        {"type": "Classification", "num_classes": 3, "weights": {"file": str(path), "take": "head.*"}},
+    )
+
+    assert (again.neck.inner_blocks[0][0].weight == net.neck.inner_blocks[0][0].weight).all()
+    assert (again.head.fc.weight == net.head.fc.weight).all()
 
 
 def test_a_missing_file_is_told():
@@ -169,3 +287,58 @@ def test_a_pth_file_of_torch_is_read_too(tmp_path):
         loaded = resnet18(weights=tmp_path / "resnet18.pth")
 
     np.testing.assert_array_equal(loaded.conv1.weight.detach().numpy(), conv1.numpy())
+
+
+class Foreign(mcore.Module):
+    """The stem of a ResNet under other names, registered in another order than it runs."""
+
+    def __init__(self):
+        super().__init__()
+        self.norm = mcore.BatchNorm2d(64)
+        self.first = mcore.Conv2d(3, 64, 7, stride=2, padding=3, bias=False)
+
+    def forward(self, x):
+        return self.norm(self.first(x))
+
+
+class Stem(mcore.Module):
+    """The same under ours."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv1 = mcore.Conv2d(3, 64, 7, stride=2, padding=3, bias=False)
+        self.bn1 = mcore.BatchNorm2d(64)
+
+    def forward(self, x):
+        return self.bn1(self.conv1(x))
+
+
+def test_layers_are_aligned_in_the_order_in_which_they_run():
+    found = align(Stem(), Foreign(), (1, 3, 32, 32))
+
+    assert found == ({"first.": "conv1.", "norm.": "bn1."}, [], [])
+
+
+def test_a_file_is_aligned_in_its_own_order():
+    net = resnet18()
+    state = {}
+    for number, name in enumerate(dict.fromkeys(key.rpartition(".")[0] for key in net.state_dict())):
+        for key, value in net.state_dict().items():
+            if key.rpartition(".")[0] == name:
+                state[f"body.{number}.{key.rpartition('.')[2]}"] = value
+
+    found = align(net, state)
+
+    assert (len(found.table), found.ours, found.theirs) == (40, [], [])
+    assert resnet18(weights={"state": state, "rename": found.table}).weights_report.missing == []
+
+
+def test_what_has_no_partner_is_told():
+    found = align(Stem(), {"first.weight": mcore.zeros(64, 3, 7, 7), "more.weight": mcore.zeros(5)})
+
+    assert (found.table, found.ours, found.theirs) == ({"first.": "conv1."}, ["bn1"], ["more"])
+
+
+def test_networks_without_a_common_layer_are_refused():
+    with pytest.raises(ValueError, match="align: no layer of the 1 there fits one of the 2 of Stem"):
+        align(Stem(), {"a.weight": mcore.zeros(5)})

@@ -2,6 +2,8 @@
 
 import pytest
 
+import mcore
+import models
 from tools.cli import main
 
 
@@ -13,11 +15,11 @@ def experiment(tmp_path):
 
 
 def test_list_prints_names_of_a_kind_that_are_like_a_pattern(capsys):
-    code = main(["list", "backbone", "resnet*"])
+    code = main(["list", "backbone", "wide_resnet*"])
 
     assert (code, capsys.readouterr().out.split()) == (
         0,
-        ["resnet18", "resnet34", "resnet50", "resnet101", "resnet152"],
+        ["wide_resnet50_2", "wide_resnet101_2"],
     )
 
 
@@ -161,3 +163,38 @@ def test_a_plugin_registers_its_parts(tmp_path, monkeypatch, capsys):
     path.write_text("model: {type: my_backbone}")
 
     assert main(["config", "check", str(path), "--plugin", "my_parts"]) == 0
+
+
+def test_weights_align_writes_a_table_that_loads(tmp_path, capsys):
+    net = models.create("resnet18")
+    path, table = tmp_path / "theirs.safetensors", tmp_path / "table.json"
+    mcore.save({f"body.{key}": value for key, value in net.state_dict().items()}, path)
+
+    code = main(["weights", "align", "resnet18", str(path), "--out", str(table)])
+
+    assert (code, capsys.readouterr().out) == (
+        0,
+        f"40 layers paired, 0 of ours and 0 of theirs are left; wrote {table}\n",
+    )
+    again = models.create("resnet18", weights={"file": str(path), "rename": str(table)})
+    assert (again.conv1.weight == net.conv1.weight).all()
+
+
+def test_weights_try_tells_what_became_of_each_entry(tmp_path, capsys):
+    path = tmp_path / "resnet18.safetensors"
+    mcore.save(models.create("resnet18", num_classes=10).state_dict(), path)
+
+    main(["weights", "try", "resnet18", str(path), "--set", "in_channels=1"])
+
+    assert capsys.readouterr().out.splitlines() == [
+        f"{path}: 119 matched, 0 renamed, 1 adapted, 0 skipped, 0 missing, 2 unexpected; names as they are",
+        "adapted     conv1.weight",
+        "unexpected  fc.weight",
+        "unexpected  fc.bias",
+    ]
+
+
+def test_weights_layouts_lists_the_tables(capsys):
+    main(["weights", "layouts"])
+
+    assert "torchvision_fcn" in capsys.readouterr().out.split()
