@@ -1,0 +1,72 @@
+"""The average of a network's weights over training steps.
+
+Source: Polyak and Juditsky, "Acceleration of Stochastic Approximation by Averaging" (1992); exponential, with the
+ramp at the start, as Szegedy et al., arXiv:1512.00567, section 8, and TensorFlow's moving averages have it.
+"""
+
+import contextlib
+from collections.abc import Iterator, Mapping
+
+import mcore
+from mcore import Module, Tensor
+
+
+class EMA:
+    """Exponential moving average of every number of a network's state: `mean += (1 - decay) * (now - mean)`.
+
+    Whole numbers (counters) are taken as they are. At step n the decay is at most `(1 + n) / (10 + n)`, so that
+    the first, random weights are forgotten soon.
+
+    Args:
+        net: the network that is trained.
+        decay: the share of the mean that a step leaves, from 0 up to, not including, 1.
+
+    >>> net = mcore.Linear(2, 1)
+    >>> ema = EMA(net, decay=0.5)
+    >>> ema.update()
+    >>> with ema.applied():
+    ...     y = net(mcore.zeros(1, 2))
+    """
+
+    def __init__(self, net: Module, decay: float = 0.9999) -> None:
+        if not 0.0 <= decay < 1.0:
+            raise ValueError(f"EMA: decay={decay} is not in 0 <= decay < 1.")
+        self.net, self.decay, self.steps = net, decay, 0
+        self._mean = {name: value.detach().clone() for name, value in net.state_dict().items()}
+
+    def update(self) -> None:
+        """Takes in the weights of now; call it after each step of the optimiser."""
+        self.steps += 1
+        decay = min(self.decay, (1 + self.steps) / (10 + self.steps))
+        with mcore.no_grad():
+            for name, now in self.net.state_dict().items():
+                mean = self._mean[name]
+                if now.dtype.is_floating_point:
+                    mean += (now.detach() - mean) * (1.0 - decay)
+                else:
+                    self._mean[name] = now.detach().clone()
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """The mean, by the names of the network's state: it loads into the network as it is."""
+        return dict(self._mean)
+
+    def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
+        """Goes on from a mean that `state_dict` gave.
+
+        Raises:
+            KeyError: names differ; nothing was changed.
+        """
+        differing = sorted(set(state) ^ set(self._mean))
+        if differing:
+            raise KeyError(f"EMA: names differ from the network's: {', '.join(differing[:5])}")
+        self._mean = {name: value.detach().clone() for name, value in state.items()}
+
+    @contextlib.contextmanager
+    def applied(self) -> Iterator[Module]:
+        """The network with the mean for its weights; its own come back afterwards."""
+        own = {name: value.detach().clone() for name, value in self.net.state_dict().items()}
+        self.net.load_state_dict(self._mean)
+        try:
+            yield self.net
+        finally:
+            self.net.load_state_dict(own)
