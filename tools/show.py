@@ -1,15 +1,19 @@
-"""`mcore show`: the layers of a network or of a configuration's."""
+"""`mcore show`: the layers of a network or of a configuration's, what each sees, and a drawing of its parts."""
 
 import argparse
-from collections.abc import Sequence
+import importlib
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import mcore
 import models
 from mcore import registry, signatures
 from mcore.config import parse
+from mcore.exchange.receptive import receptive_fields
 from models.component import Unbuilt
 from models.utils.summary import Row, parameters, summary
+from models.writing.drawing import drawing
 
 EXAMPLE = "mcore show resnet50 --size 1,3,224,224"
 ENDINGS = (".yaml", ".yml", ".json")
@@ -27,15 +31,25 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="an argument of the constructor, or an override of the configuration; may be repeated",
     )
 
+    parser.add_argument("--svg", metavar="FILE", help="also draw the graph of its parts")
+    parser.add_argument("--plugin", action="append", default=[], metavar="MODULE", help="a module that registers parts")
+
 
 def run(arguments: argparse.Namespace) -> None:
+    for plugin in arguments.plugin:
+        importlib.import_module(plugin)
     net = network_of(arguments.name, arguments.settings)
+    if arguments.svg:
+        Path(arguments.svg).write_text(drawing(net), encoding="utf-8")
     if arguments.size is None:
         print(net if arguments.name.endswith(ENDINGS) else _by_part(net))
         print(f"{parameters(net):,} parameters")
         return
-    rows = summary(net, size_of(arguments.size))
-    print(_table(rows))
+    size = size_of(arguments.size)
+    rows = summary(net, size)
+    # Zeros: only shapes matter, and no fallback is needed for what is counted here.
+    model = mcore.to_onnx(net.eval(), (mcore.zeros(*size),), dynamic=None)
+    print(_table(rows, receptive_fields(model)))
     total = sum(row.multiply_adds or 0 for row in rows)
     print(f"{len(rows)} layers, {parameters(net):,} parameters, {total:,} multiply-adds")
 
@@ -69,20 +83,21 @@ def size_of(text: str) -> tuple[int, ...]:
     return size
 
 
-def _table(rows: Sequence[Row]) -> str:
-    head = ("layer", "class", "result", "parameters", "multiply-adds")
+def _table(rows: Sequence[Row], fields: Mapping[str, tuple[int, ...] | None]) -> str:
+    head = ("layer", "class", "result", "sees", "parameters", "multiply-adds")
     cells = [
         (
             row.name,
             row.layer,
             " x ".join(map(str, row.shape)),
+            _field(row.name, fields),
             f"{row.parameters:,}",
             _count(row.multiply_adds),
         )
         for row in rows
     ]
     widths = [max(map(len, column)) for column in zip(head, *cells, strict=True)]
-    right = (False, False, False, True, True)
+    right = (False, False, False, False, True, True)
     return "\n".join(
         "  ".join(
             cell.rjust(width) if at_right else cell.ljust(width)
@@ -90,6 +105,14 @@ def _table(rows: Sequence[Row]) -> str:
         ).rstrip()
         for row in [head, *cells]
     )
+
+
+def _field(name: str, fields: Mapping[str, tuple[int, ...] | None]) -> str:
+    """Pixels of the input that a layer's result sees; "all" of them, or nothing where that isn't known."""
+    if name not in fields:
+        return ""
+    field = fields[name]
+    return "all" if field is None else " x ".join(map(str, field))
 
 
 def _count(number: int | None) -> str:
