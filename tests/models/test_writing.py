@@ -1,5 +1,7 @@
 """What is written of a network: its class, its documentation, its configuration in full, the schema."""
 
+from xml.etree import ElementTree as Tree
+
 import jsonschema
 import numpy as np
 import pytest
@@ -10,6 +12,7 @@ import models
 from mcore import config, registry
 from mcore.config import ConfigError
 from models.writing.docstrings import documentation
+from models.writing.drawing import drawing
 from models.writing.resolved import resolved
 from models.writing.schema import schema
 
@@ -198,3 +201,24 @@ def test_the_schema_knows_every_component():
     known = set(schema()["$defs"])
 
     assert known >= {f"{kind}.{name}" for kind in registry.KINDS for name in registry.available(kind)}
+
+
+def texts(svg):
+    """Every line of text of a picture."""
+    return [element.text for element in Tree.fromstring(svg).iter() if element.tag.endswith("text")]
+
+
+def test_a_drawing_names_inputs_parts_what_goes_between_them_and_outputs():
+    net = models.from_config({"model": TWO_STREAMS})
+
+    shown = texts(drawing(net))
+
+    assert {"image", "depth", "colour", "distance", "label", "fine", "resnet18"} <= set(shown)
+    assert "[3]" in shown
+
+
+def test_a_network_of_its_own_is_drawn_by_its_modules():
+    shown = texts(drawing(models.create("UNet", in_channels=1, num_classes=2, channels=[2, 4])))
+
+    assert shown[1:3] == ["inc", "DoubleConv"]
+    assert shown[-1] == "result of UNet"

@@ -26,7 +26,7 @@ def test_list_prints_names_of_a_kind_that_are_like_a_pattern(capsys):
 def test_list_without_a_kind_prints_all_by_kind(capsys):
     main(["list"])
 
-    assert "neck:\n  FPN\n" in capsys.readouterr().out
+    assert "neck:\n  " in capsys.readouterr().out
 
 
 def test_show_prints_layers_with_shapes_parameters_and_multiply_adds(capsys):
@@ -38,6 +38,7 @@ def test_show_prints_layers_with_shapes_parameters_and_multiply_adds(capsys):
         "conv1",
         "Conv2d",
         *["1", "x", "64", "x", "32", "x", "24"],
+        *["7", "x", "7"],
         "3,136",
         "2,408,448",
     ]
@@ -198,3 +199,11 @@ def test_weights_layouts_lists_the_tables(capsys):
     main(["weights", "layouts"])
 
     assert "torchvision_fcn" in capsys.readouterr().out.split()
+
+
+def test_show_tells_what_each_layer_sees_and_draws_the_parts(experiment, tmp_path, capsys):
+    main(["show", experiment, "--size", "1,1,64,64", "--svg", str(tmp_path / "net.svg")])
+
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[1].split()[9:12] == ["7", "x", "7"]
+    assert "<svg" in (tmp_path / "net.svg").read_text()
