@@ -8,7 +8,7 @@ import json
 import os
 import sys
 
-QUESTIONS = ("exporting", "calling", "zoo", "starting", "spinning")
+QUESTIONS = ("exporting", "calling", "zoo", "plain", "starting", "spinning")
 COLUMNS = ("question", "side", "ms", "ratio", "nodes", "over_ms", "goal")
 
 
