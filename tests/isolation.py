@@ -42,13 +42,25 @@ def interpret(
 
     `engine` is the value of MCORE_BACKEND; None leaves it unset.
     """
+    command, variables = _command(code, engine, without, environment)
+    return subprocess.run(command, env=variables, cwd=cwd, capture_output=True, text=True, timeout=timeout)
+
+
+def converse(code: str, *, engine: str, without: Sequence[str] = ()) -> "subprocess.Popen[str]":
+    """Start `code` in a fresh interpreter that answers lines on its standard input with lines on its output."""
+    command, variables = _command(code, engine, without, None)
+    return subprocess.Popen(command, env=variables, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+
+def _command(
+    code: str, engine: str | None, without: Sequence[str], environment: Mapping[str, str] | None
+) -> tuple[list[str], dict[str, str]]:
     variables = {name: value for name, value in os.environ.items() if name != "MCORE_BACKEND"}
     variables["PYTHONPATH"] = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
     variables.update({} if engine is None else {"MCORE_BACKEND": engine})
     variables.update(environment or {})
     program = _HIDE.format(names=tuple(without)) + textwrap.dedent(code)
-    command = [sys.executable, "-c", program]
-    return subprocess.run(command, env=variables, cwd=cwd, capture_output=True, text=True, timeout=timeout)
+    return [sys.executable, "-c", program], variables
 
 
 def run(code: str, **options) -> str:

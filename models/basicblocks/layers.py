@@ -7,6 +7,9 @@ from typing import Any, NamedTuple
 from mcore import (
     ELU,
     GELU,
+    AdaptiveAvgPool1d,
+    AdaptiveAvgPool2d,
+    AdaptiveAvgPool3d,
     AvgPool1d,
     AvgPool2d,
     AvgPool3d,
@@ -56,12 +59,17 @@ class Layers(NamedTuple):
     max_pool: Any
     avg_pool: Any
     linear: str
+    adaptive_avg_pool: Any
 
 
 LAYERS = {
-    1: Layers(Conv1d, ConvTranspose1d, BatchNorm1d, InstanceNorm1d, MaxPool1d, AvgPool1d, "linear"),
-    2: Layers(Conv2d, ConvTranspose2d, BatchNorm2d, InstanceNorm2d, MaxPool2d, AvgPool2d, "bilinear"),
-    3: Layers(Conv3d, ConvTranspose3d, BatchNorm3d, InstanceNorm3d, MaxPool3d, AvgPool3d, "trilinear"),
+    1: Layers(Conv1d, ConvTranspose1d, BatchNorm1d, InstanceNorm1d, MaxPool1d, AvgPool1d, "linear", AdaptiveAvgPool1d),
+    2: Layers(
+        Conv2d, ConvTranspose2d, BatchNorm2d, InstanceNorm2d, MaxPool2d, AvgPool2d, "bilinear", AdaptiveAvgPool2d
+    ),
+    3: Layers(
+        Conv3d, ConvTranspose3d, BatchNorm3d, InstanceNorm3d, MaxPool3d, AvgPool3d, "trilinear", AdaptiveAvgPool3d
+    ),
 }
 
 ACTIVATIONS: dict[str, Factory] = {

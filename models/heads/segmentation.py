@@ -8,15 +8,11 @@ resizing in place of its convolutions.
 from collections.abc import Sequence
 from typing import Literal
 
-from mcore import Dropout, Tensor
-from models.basicblocks.conv import ConvNormAct
-from models.basicblocks.layers import layers
-from models.component import Part
-from models.functional.maps import Merge, as_channels, as_maps, merge_rule, merged, merged_channels, used_by
-from models.functional.sizes import resize
+from models.functional.maps import Merge
+from models.heads.dense import DenseHead
 
 
-class Segmentation(Part):
+class Segmentation(DenseHead):
     """Scores of each class for every pixel: 3x3 convolution, norm, ReLU, dropout and a 1x1 convolution.
 
     Shapes:
@@ -36,8 +32,6 @@ class Segmentation(Part):
     Names: conv.0, conv.1 and classifier stand for 0, 1 and 4 of torchvision's FCNHead.
     """
 
-    dense = True
-
     def __init__(
         self,
         num_classes: int,
@@ -48,16 +42,4 @@ class Segmentation(Part):
         merge: Merge | None = None,
         dims: Literal[1, 2, 3] = 2,
     ) -> None:
-        super().__init__()
-        fed = as_channels(in_channels or ())
-        self.dims, self.merge = dims, merge_rule("Segmentation", fed, merge)
-        self.used = used_by(self.merge, len(fed))
-        wide = merged_channels(fed, self.merge)
-        narrow = channels or max(1, wide // 4)
-        self.conv = ConvNormAct(wide, narrow, dims=dims)
-        self.dropout = Dropout(dropout)
-        self.classifier = layers(dims, of="Segmentation").conv(narrow, num_classes, 1)
-
-    def forward(self, features: Tensor | Sequence[Tensor], size: Sequence[int] | None = None) -> Tensor:
-        x = self.classifier(self.dropout(self.conv(merged(as_maps(features), self.merge))))
-        return x if size is None else resize(x, size)
+        super().__init__(num_classes, channels, in_channels=in_channels, dropout=dropout, merge=merge, dims=dims)

@@ -46,18 +46,15 @@ def outputs(entry):
     return found
 
 
-def main(path, *, long):
-    """Writes the results of all rows that are `long` or that aren't, or what went wrong, to an .npz file."""
-    found = {}
-    for entry in CATALOG:
-        if entry.long == long:
-            try:
-                found |= outputs(entry)
-            # What went wrong is told by the test of this row, so that others go on.
-            except Exception as error:
-                found[f"{entry.id}.error"] = np.array(f"{type(error).__name__}: {error}")
-    np.savez(path, **found)
-
-
-if __name__ == "__main__":
-    main(sys.argv[1], long=sys.argv[2] == "long")
+def serve():
+    """Answers the number of a row with the file that its results, or what went wrong, were written to."""
+    for line in sys.stdin:
+        number, path = line.split(maxsplit=1)
+        entry = CATALOG[int(number)]
+        try:
+            found = outputs(entry)
+        # What went wrong is told by the test of this row, so that others go on.
+        except Exception as error:
+            found = {f"{entry.id}.error": np.array(f"{type(error).__name__}: {error}")}
+        np.savez(path.strip(), **found)
+        print(path.strip(), flush=True)

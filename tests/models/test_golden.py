@@ -43,7 +43,7 @@ def test_segmentation_gives_the_scores_of_torchvisions_fcn_head(dtype):
 def test_a_unet_decoder_on_resnet_gives_the_scores_of_segmentation_models(dtype):
     net = models.assemble(resnet18(out_indices=range(5)), head=UNetDecoder(3))
 
-    golden.assert_reproduced("smp_Unet_resnet18", net, dtype, rename="segmentation_models_unet")
+    golden.assert_reproduced("smp_Unet_resnet18", net, dtype, rename="segmentation_models")
 
 
 def test_the_rule_of_inputs_gives_the_stored_checksums():

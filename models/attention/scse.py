@@ -1,0 +1,34 @@
+"""Concurrent spatial and channel squeeze and excitation.
+
+Source: Roy et al., "Concurrent Spatial and Channel Squeeze & Excitation in Fully Convolutional Networks",
+arXiv:1803.02579, section 2.3.
+Names: attributes are segmentation-models', so its weights load as they are.
+"""
+
+from mcore import Module, ReLU, Sequential, Sigmoid, Tensor
+from models.basicblocks.layers import layers
+from models.basicblocks.ppm import POOLS
+
+
+class SCSE(Module):
+    """Weighs channels by their means and pixels by their channels, and adds both: `x * cSE(x) + x * sSE(x)`.
+
+    Shapes:
+        x: (n, channels, *size)
+        returns: the same
+
+    Args:
+        reduction: channels between the two convolutions of cSE are `channels // reduction`, at least 1.
+        dims: 1, 2 or 3.
+
+    Differs: the two are added, as segmentation-models does; the paper compares that with their maximum.
+    """
+
+    def __init__(self, channels: int, reduction: int = 16, *, dims: int = 2) -> None:
+        conv, between = layers(dims, of="SCSE").conv, max(1, channels // reduction)
+        super().__init__()
+        self.cSE = Sequential(POOLS[dims](1), conv(channels, between, 1), ReLU(), conv(between, channels, 1), Sigmoid())
+        self.sSE = Sequential(conv(channels, 1, 1), Sigmoid())
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x * self.cSE(x) + x * self.sSE(x)
