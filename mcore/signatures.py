@@ -182,6 +182,18 @@ def _text(hint: Any) -> str:
 
 
 @functools.lru_cache(maxsize=1024)
+def takes_data(constructor: Callable[..., Any], name: str) -> bool:
+    """Whether a parameter is annotated to take a mapping, which may be the spec of a part that is built inside.
+
+    >>> def net(backbone: Mapping[str, Any] | str, options: int = 0): ...
+    >>> takes_data(net, "backbone"), takes_data(net, "options")
+    (True, False)
+    """
+    hint = _hints(constructor).get(name)
+    choices = typing.get_args(hint) if typing.get_origin(hint) in (Union, types.UnionType) else (hint,)
+    return any((typing.get_origin(choice) or choice) in (dict, collections.abc.Mapping) for choice in choices)
+
+
 def _hints(constructor: Callable[..., Any]) -> Mapping[str, Any]:
     """Annotations as types; empty where they name what can't be found."""
     function = constructor.__init__ if inspect.isclass(constructor) else inspect.unwrap(constructor)

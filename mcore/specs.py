@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from mcore.registry import Entry, UnknownComponent, lookup
-from mcore.signatures import Path, Problem, check_arguments, refuse
+from mcore.signatures import Path, Problem, check_arguments, refuse, takes_data
 
 
 def build(
@@ -18,7 +18,8 @@ def build(
     """Objects from data: a mapping with "type" (or "@type") becomes the component of that name.
 
     Its other keys are the arguments; those that start with "@" are not: "@version" holds for what is nested
-    in it too, "@mode": "partial" gives a factory. Specs nested in mappings and lists are built first.
+    in it too, "@kind" says which of the components of this name is meant, "@mode": "partial" gives a factory.
+    Specs nested in mappings and lists are built first, but for a parameter that takes mappings itself.
 
     Args:
         spec: the data; a bare string is a component without arguments.
@@ -92,7 +93,7 @@ class _Builder:
         name = type_of(spec)
         if not isinstance(name, str):
             raise ValueError(f"a type is a name, not {name!r}.")
-        entry = lookup(name, kind, version=version, namespace=self.namespace)
+        entry = lookup(name, spec.get("@kind", kind), version=version, namespace=self.namespace)
         if mode == "partial" and not entry.partial:
             raise ValueError(f'"@mode": "partial" is refused for {name!r}.')
         return entry
@@ -108,7 +109,14 @@ class _Builder:
         constructor = self.entry(spec, version, kind).load()
         if spec.get("@mode") == "partial":
             return Partial(self, dict(spec), version, kind)
-        return constructor(**{key: self.make(item, version) for key, item in arguments_of(spec).items()})
+        return constructor(**self.made(constructor, spec, version))
+
+    def made(self, constructor: Any, spec: Mapping[str, Any], version: str | None) -> dict[str, Any]:
+        """The arguments in `spec`; a spec stays one for a parameter that takes mappings, and is built in there."""
+        return {
+            key: item if isinstance(item, Mapping) and takes_data(constructor, key) else self.make(item, version)
+            for key, item in arguments_of(spec).items()
+        }
 
 
 @dataclass(frozen=True)
@@ -122,8 +130,7 @@ class Partial:
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         constructor = self.builder.entry(self.spec, self.version, self.kind).load()
-        nested = {key: self.builder.make(item, self.version) for key, item in arguments_of(self.spec).items()}
-        return constructor(*args, **nested, **kwargs)
+        return constructor(*args, **self.builder.made(constructor, self.spec, self.version), **kwargs)
 
 
 def type_of(spec: Mapping[str, Any]) -> Any:

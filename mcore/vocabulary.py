@@ -98,6 +98,9 @@ FUNCTIONAL = (
     *("triplet_margin_with_distance_loss", "multilabel_margin_loss"),
 )
 
+# Of mcore's own, which torch's core lacks and ONNX has an operator for; in mcore.functional too.
+OWN = ("nms_mask",)
+
 # --- mcore itself: torch --------------------------------------------------------------------------
 
 # Names of number types, with torch's short ones.

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple, NoReturn, TypeVar
 
 from mcore import Module
 from mcore.config import FORMAT
+from mcore.registry import kinds_of, lookup
 from mcore.signatures import signature
 
 Net = TypeVar("Net", bound=Module)
@@ -44,7 +45,11 @@ class Component(Module):
 
     def config(self) -> dict[str, Any]:
         """The configuration that `models.from_config` builds this from."""
-        return {"mcore": FORMAT, "model": self.spec()}
+        spec = self.spec()
+        # A head may have the name of the network that it is known from, which comes first.
+        others = kinds_of(str(spec.get("type")))[1:]
+        meant = [kind for kind in others if lookup(spec["type"], kind).load() is type(self)]
+        return {"mcore": FORMAT, "model": ({"@kind": meant[0]} if meant else {}) | spec}
 
     def _put(self, name: str, layer: Module) -> None:
         """Registers `layer` under a name that an attribute has already; `_layer` gives it back.

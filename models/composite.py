@@ -5,7 +5,7 @@ each one gives and to collect everything that doesn't fit. The second goes back 
 which maps nobody needs. The third builds for good, without the layers that only those maps would need.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -90,11 +90,15 @@ class Composite(Component):
                 f"{type(self).__name__}: {len(inputs)} inputs came, but it takes {len(self.inputs)}: "
                 f"{', '.join(self.inputs)}."
             )
+        return self._run(inputs, inputs[0].shape[2:])
+
+    def _run(self, inputs: Sequence[Any], size: Sequence[int]) -> Any:
+        """What the parts make of the inputs; dense results are for an image of `size`, in pixels."""
         values: dict[str, Any] = dict(zip(self.inputs, inputs, strict=True))
         for stage in self._stages:
             node = stage.node
             part, fed = self.part(node.name), _fed(stage, values)
-            values[node.name] = part(fed, size=inputs[0].shape[2:]) if getattr(part, "dense", False) else part(fed)
+            values[node.name] = part(fed, size=size) if getattr(part, "dense", False) else part(fed)
         given = {name: _chosen(source, values) for name, source in self._outputs.items()}
         return given.get(None, given)
 

@@ -35,6 +35,14 @@ def test_no_word_is_both_spoken_and_refused(name):
     assert not set(getattr(vocabulary, name)) & set(vocabulary.REFUSED)
 
 
+def test_words_of_mcores_own_are_none_of_torchs_and_both_engines_have_them():
+    from mcore.platform import functional as platform
+    from mcore.torch import functional as ours
+
+    assert [word for word in vocabulary.OWN if hasattr(torch.nn.functional, word) or hasattr(torch, word)] == []
+    assert [word for word in vocabulary.OWN if word not in platform.__all__ or word not in ours.__all__] == []
+
+
 def test_every_class_of_torch_nn_is_spoken_or_left_out_on_purpose():
     # Parents of others, second names of others, and torch's own machinery.
     beyond = {"Container", "RNNBase", "RNNCellBase", "NLLLoss2d", "CrossMapLRN2d"}

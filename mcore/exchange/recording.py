@@ -27,6 +27,7 @@ from mcore.platform.errors import located
 from mcore.platform.graph import Recorder
 from mcore.platform.tensor import Size, Tensor, device
 from mcore.platform.word import WORDS, write_back
+from mcore.torch import own
 
 TORCH_FOLDER = os.path.dirname(torch.__file__) + os.sep
 
@@ -62,7 +63,7 @@ class RecordingTensor(torch.Tensor):
 
 def _torch_functions() -> dict[Any, Callable[..., Any]]:
     """torch function -> word. Compared with `==`: torch hands out methods anew at each access."""
-    spaces = {"torch": torch, "F": torch.nn.functional, "Tensor": torch.Tensor, "linalg": torch.linalg}
+    spaces = {"torch": torch, "F": torch.nn.functional, "Tensor": torch.Tensor, "linalg": torch.linalg, "own": own}
     table: dict[Any, Callable[..., Any]] = {}
     for name, spoken in WORDS.items():
         space, _, rest = name.partition(".")

@@ -1,11 +1,12 @@
-"""`torch.nn.functional` of the platform: every word that torch has there."""
+"""`torch.nn.functional` of the platform: every word that torch has there, and mcore's own."""
 
 from typing import Any
 
 from mcore.platform.namespaces import words_of
 
-globals().update(words_of("F"))
-__all__ = list(words_of("F"))
+_words = words_of("F") | words_of("own")
+globals().update(_words)
+__all__ = list(_words)
 
 
 def __getattr__(name: str) -> Any:

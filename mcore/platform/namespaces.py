@@ -19,6 +19,6 @@ for _found in pkgutil.iter_modules([str(_FOLDER)]):
 
 
 def words_of(place: str) -> dict[str, Callable[..., Any]]:
-    """Names and words of one place: "torch", "F", "linalg" or "Tensor"."""
+    """Names and words of one place: "torch", "F", "linalg", "Tensor", or "own" for mcore's."""
     start = f"{place}."
     return {name.removeprefix(start): word for name, word in WORDS.items() if name.startswith(start)}

@@ -32,8 +32,12 @@ class Backbone(Component):
         out_indices: which levels to return; layers that none of them needs aren't built.
     """
 
-    # State names of the first convolution and of the classifier, to adapt weights from files: "conv1", "fc".
-    first_conv = classifier = ""
+    # State names of the first convolution (or of all that see the image) and of the classifier, to adapt weights
+    # from files: "conv1", "fc".
+    first_conv: str | tuple[str, ...] = ""
+    classifier = ""
+    # Whether every map has ceil(size / stride) pixels; a family that says no tells what its maps have.
+    rounds_up = True
 
     def __init__(
         self,
@@ -111,10 +115,12 @@ class Step(NamedTuple):
     dilation: int
 
 
-def steps_to(output_stride: int, strides: Sequence[int], *, reached: int, variant: str) -> list[Step]:
+def steps_to(
+    output_stride: int, strides: Sequence[int], *, reached: int, variant: str, even: bool = False
+) -> list[Step]:
     """Strides of stages that keep at most `output_stride`: beyond it, dilation grows where the stride would.
 
-    `reached` is the stride before the first of them.
+    `reached` is the stride before the first of them. `even` dilates a stage's first block like its others.
 
     >>> [(step.stride, step.dilation) for step in steps_to(8, (1, 2, 2, 2), reached=4, variant="resnet50")]
     [(1, 1), (2, 1), (1, 2), (1, 4)]
@@ -127,5 +133,5 @@ def steps_to(output_stride: int, strides: Sequence[int], *, reached: int, varian
         if reached * stride > output_stride:
             dilation, stride = dilation * stride, 1
         reached *= stride
-        steps.append(Step(stride, before, dilation))
+        steps.append(Step(stride, dilation if even else before, dilation))
     return steps

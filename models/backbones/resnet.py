@@ -1,50 +1,85 @@
-"""ResNet backbones and classifiers, with the wide and the grouped ones.
+"""ResNet backbones and classifiers: plain, wide, grouped, with a deep stem, with attention.
 
 Source: He et al., "Deep Residual Learning for Image Recognition", arXiv:1512.03385, table 1; Xie et al.,
 "Aggregated Residual Transformations", arXiv:1611.05431; Zagoruyko and Komodakis, "Wide Residual Networks",
-arXiv:1605.07146.
+arXiv:1605.07146; He et al., "Bag of Tricks", arXiv:1812.01187 (D); Hu et al., "Squeeze-and-Excitation Networks",
+arXiv:1709.01507; Wang et al., "ECA-Net", arXiv:1910.03151.
 Differs: the 3x3 convolution of a bottleneck carries the stride, as published weights expect.
-Names: attributes are torchvision's (and timm's), so published weights load as they are.
+Names: attributes are torchvision's (and timm's), so published weights load as they are; MONAI's volumes too, see
+`ResNet`.
 """
 
-from collections.abc import Sequence
-from typing import Literal, NamedTuple
+from functools import partial
 
-from mcore import Linear, Module, Sequential, Tensor
-from mcore import functional as F
-from models.backbones.base import Backbone, Step, Weights, levels_of, steps_to
-from models.basicblocks.layers import layers
-from models.basicblocks.residual import BasicBlock, Bottleneck
+from mcore import Module
+from models.attention.eca import ECA
+from models.attention.squeeze_excite import SE
+from models.backbones.residual import DEEP, TIERED, WIDE, ResidualNet, Row
+from models.basicblocks.residual import BasicBlock, Bottleneck, pooled_projection, projection
 from models.component import sized
-from models.utils.initialise import kaiming_fan_out
+from models.functional.channels import divisible
 
 
-class Row(NamedTuple):
-    """One size: its block, the number of blocks in each of the four stages, and groups of a bottleneck."""
+def _se(channels: int, *, dims: int) -> Module:
+    """Squeeze and excitation, whose inner channels timm rounds to multiples of 8."""
+    return SE(channels, reduced=divisible(channels / 16, loss=0.0), dims=dims)
 
-    block: type[BasicBlock] | type[Bottleneck]
-    depths: tuple[int, int, int, int]
-    groups: int = 1
-    width_per_group: int = 64
 
+# A D network has a deep stem and pools in shortcuts; a T network's stem widens step by step.
+_d = partial(Row, stem=DEEP, shortcut=pooled_projection)
+_t = partial(Row, stem=TIERED, shortcut=pooled_projection)
+_SE, _ECA = {"attention": _se}, {"attention": ECA}
 
 DEPTHS = {
+    "resnet10": Row(BasicBlock, (1, 1, 1, 1)),
     "resnet18": Row(BasicBlock, (2, 2, 2, 2)),
     "resnet34": Row(BasicBlock, (3, 4, 6, 3)),
+    "resnet26": Row(Bottleneck, (2, 2, 2, 2)),
     "resnet50": Row(Bottleneck, (3, 4, 6, 3)),
     "resnet101": Row(Bottleneck, (3, 4, 23, 3)),
     "resnet152": Row(Bottleneck, (3, 8, 36, 3)),
+    "resnet18d": _d(BasicBlock, (2, 2, 2, 2)),
+    "resnet34d": _d(BasicBlock, (3, 4, 6, 3)),
+    "resnet26d": _d(Bottleneck, (2, 2, 2, 2)),
+    "resnet50d": _d(Bottleneck, (3, 4, 6, 3)),
+    "resnet101d": _d(Bottleneck, (3, 4, 23, 3)),
+    "resnet152d": _d(Bottleneck, (3, 8, 36, 3)),
+    "resnet10t": _t(BasicBlock, (1, 1, 1, 1)),
+    "resnet14t": _t(Bottleneck, (1, 1, 1, 1)),
+    "resnet26t": _t(Bottleneck, (2, 2, 2, 2)),
+    "resnet50t": _t(Bottleneck, (3, 4, 6, 3)),
     "resnext50_32x4d": Row(Bottleneck, (3, 4, 6, 3), groups=32, width_per_group=4),
+    "resnext101_32x4d": Row(Bottleneck, (3, 4, 23, 3), groups=32, width_per_group=4),
     "resnext101_32x8d": Row(Bottleneck, (3, 4, 23, 3), groups=32, width_per_group=8),
+    "resnext101_64x4d": Row(Bottleneck, (3, 4, 23, 3), groups=64, width_per_group=4),
     "wide_resnet50_2": Row(Bottleneck, (3, 4, 6, 3), width_per_group=128),
     "wide_resnet101_2": Row(Bottleneck, (3, 4, 23, 3), width_per_group=128),
+    "seresnet18": Row(BasicBlock, (2, 2, 2, 2), parts=_SE),
+    "seresnet34": Row(BasicBlock, (3, 4, 6, 3), parts=_SE),
+    "seresnet50": Row(Bottleneck, (3, 4, 6, 3), parts=_SE),
+    "seresnet101": Row(Bottleneck, (3, 4, 23, 3), parts=_SE),
+    "seresnet152": Row(Bottleneck, (3, 8, 36, 3), parts=_SE),
+    "seresnext26d_32x4d": _d(Bottleneck, (2, 2, 2, 2), groups=32, width_per_group=4, parts=_SE),
+    "seresnext26t_32x4d": _t(Bottleneck, (2, 2, 2, 2), groups=32, width_per_group=4, parts=_SE),
+    "seresnext50_32x4d": Row(Bottleneck, (3, 4, 6, 3), groups=32, width_per_group=4, parts=_SE),
+    "seresnext101_32x4d": Row(Bottleneck, (3, 4, 23, 3), groups=32, width_per_group=4, parts=_SE),
+    "ecaresnet26t": _t(Bottleneck, (2, 2, 2, 2), parts=_ECA),
+    "ecaresnet50t": _t(Bottleneck, (3, 4, 6, 3), parts=_ECA),
+    "ecaresnet50d": _d(Bottleneck, (3, 4, 6, 3), parts=_ECA),
+    "ecaresnet101d": _d(Bottleneck, (3, 4, 23, 3), parts=_ECA),
+    "senet154": Row(
+        Bottleneck,
+        (3, 8, 36, 3),
+        groups=64,
+        width_per_group=4,
+        stem=WIDE,
+        shortcut=partial(projection, kernel_size=3),
+        parts={"reduce_first": 2, **_SE},
+    ),
 }
 
-# Channels inside the blocks of each stage.
-WIDTHS = (64, 128, 256, 512)
 
-
-class ResNet(Backbone):
+class ResNet(ResidualNet):
     """ResNet: a tuple of feature maps, finest first; with `num_classes` the published classifier.
 
     Shapes:
@@ -61,88 +96,51 @@ class ResNet(Backbone):
         frozen_stages: the last stage that isn't trained, 0 being the stem; -1 trains all. Frozen norms stay
             in eval mode.
         weights: a file, or `{"file": ..., "take": ..., "rename": ...}`: see `models.utils.weights`.
+        widths: channels inside the blocks of each of the four stages.
+        groups: of the 3x3 convolutions, each of `width_per_group` channels at a width of 64.
+        stem_stride: 1 gives all levels at half their stride, the first (index -1) at full resolution.
+        shortcut_bias: shortcuts' convolutions have a bias. MONAI's volumes have `stem_stride=1` and this.
+        even_dilation: dilates the first block of a stage like its others, as segmentation-models does; else it still
+            sees what the stage before left, as torchvision's and timm's do.
     """
 
-    first_conv, classifier = "conv1", "fc"
-
-    def __init__(
-        self,
-        variant: str,
-        in_channels: int = 3,
-        *,
-        num_classes: int | None = None,
-        dims: Literal[1, 2, 3] = 2,
-        out_indices: Sequence[int] | None = None,
-        output_stride: Literal[8, 16, 32] = 32,
-        frozen_stages: int = -1,
-        weights: Weights = None,
-    ) -> None:
-        row = _row(variant)
-        channels = (64, *(width * row.block.expansion for width in WIDTHS))
-        steps = steps_to(output_stride, (1, 2, 2, 2), reached=4, variant=variant)
-        super().__init__(
-            variant,
-            levels_of(channels, output_stride=output_stride),
-            dims=dims,
-            num_classes=num_classes,
-            out_indices=out_indices,
-        )
-        kit = layers(dims, of=variant)
-        self.conv1 = kit.conv(in_channels, 64, 7, stride=2, padding=3, bias=False)
-        self.bn1 = kit.batch_norm(64)
-        self.maxpool = kit.max_pool(3, stride=2, padding=1)
-        for index in range(self.last_level):
-            stage = _stage(row, channels[index], index, step=steps[index], dims=dims)
-            self.add_module(f"layer{index + 1}", stage)
-        if num_classes is not None:
-            self.fc = Linear(channels[-1], num_classes)
-        kaiming_fan_out(self)
-        self._complete(frozen_stages, weights)
-
-    def forward(self, x: Tensor) -> Tensor | tuple[Tensor, ...]:
-        x = F.relu(self.bn1(self.conv1(x)))
-        maps = [x]
-        for index in range(self.last_level):
-            x = getattr(self, f"layer{index + 1}")(self.maxpool(x) if index == 0 else x)
-            maps.append(x)
-        return self.chosen(maps) if self.num_classes is None else self.fc(x.flatten(2).mean(2))
-
-    def stages(self) -> list[list[Module]]:
-        layers = [getattr(self, f"layer{index + 1}") for index in range(self.last_level)]
-        return [[self.conv1, self.bn1], *([layer] for layer in layers)]
+    rows = DEPTHS
 
 
-def _row(variant: str) -> Row:
-    if variant not in DEPTHS:
-        raise ValueError(f"ResNet: variant {variant!r} is none of {', '.join(DEPTHS)}.")
-    return DEPTHS[variant]
-
-
-def _stage(row: Row, in_channels: int, index: int, *, step: Step, dims: int) -> Sequential:
-    blocks = []
-    for number in range(row.depths[index]):
-        first = number == 0
-        blocks.append(
-            row.block(
-                in_channels if first else WIDTHS[index] * row.block.expansion,
-                WIDTHS[index],
-                stride=step.stride if first else 1,
-                dilation=step.dilation,
-                first_dilation=step.first_dilation if first else step.dilation,
-                groups=row.groups,
-                width_per_group=row.width_per_group,
-                dims=dims,
-            )
-        )
-    return Sequential(*blocks)
-
-
+resnet10 = sized(ResNet, "resnet10")
 resnet18 = sized(ResNet, "resnet18")
 resnet34 = sized(ResNet, "resnet34")
+resnet26 = sized(ResNet, "resnet26")
 resnet50 = sized(ResNet, "resnet50")
 resnet101 = sized(ResNet, "resnet101")
 resnet152 = sized(ResNet, "resnet152")
+resnet18d = sized(ResNet, "resnet18d")
+resnet34d = sized(ResNet, "resnet34d")
+resnet26d = sized(ResNet, "resnet26d")
+resnet50d = sized(ResNet, "resnet50d")
+resnet101d = sized(ResNet, "resnet101d")
+resnet152d = sized(ResNet, "resnet152d")
+resnet10t = sized(ResNet, "resnet10t")
+resnet14t = sized(ResNet, "resnet14t")
+resnet26t = sized(ResNet, "resnet26t")
+resnet50t = sized(ResNet, "resnet50t")
 resnext50_32x4d = sized(ResNet, "resnext50_32x4d")
+resnext101_32x4d = sized(ResNet, "resnext101_32x4d")
 resnext101_32x8d = sized(ResNet, "resnext101_32x8d")
+resnext101_64x4d = sized(ResNet, "resnext101_64x4d")
 wide_resnet50_2 = sized(ResNet, "wide_resnet50_2")
 wide_resnet101_2 = sized(ResNet, "wide_resnet101_2")
+seresnet18 = sized(ResNet, "seresnet18")
+seresnet34 = sized(ResNet, "seresnet34")
+seresnet50 = sized(ResNet, "seresnet50")
+seresnet101 = sized(ResNet, "seresnet101")
+seresnet152 = sized(ResNet, "seresnet152")
+seresnext26d_32x4d = sized(ResNet, "seresnext26d_32x4d")
+seresnext26t_32x4d = sized(ResNet, "seresnext26t_32x4d")
+seresnext50_32x4d = sized(ResNet, "seresnext50_32x4d")
+seresnext101_32x4d = sized(ResNet, "seresnext101_32x4d")
+ecaresnet26t = sized(ResNet, "ecaresnet26t")
+ecaresnet50t = sized(ResNet, "ecaresnet50t")
+ecaresnet50d = sized(ResNet, "ecaresnet50d")
+ecaresnet101d = sized(ResNet, "ecaresnet101d")
+senet154 = sized(ResNet, "senet154")

@@ -1,6 +1,6 @@
 """Layers by number of dimensions and by name: one source serves sequences, images and volumes."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -47,6 +47,11 @@ from models.basicblocks.norm import ChannelNorm
 
 # A constructor of a layer: of a norm from its channels, of an activation from nothing.
 Factory = Callable[..., Module]
+# Which norm or activation: its name, its name with arguments ({"name": "leaky_relu", "negative_slope": 0.1}), a
+# constructor, or None for none.
+Choice = str | Mapping[str, Any] | Factory | None
+# Norms of each image by itself that have no weights.
+PLAIN_INSTANCE = {"name": "instance", "affine": False}
 
 
 class Layers(NamedTuple):
@@ -99,33 +104,40 @@ def layers(dims: int, *, of: str) -> Layers:
     return LAYERS[dims]
 
 
-def norm_layer(norm: str | Factory | None, dims: int, *, of: str) -> Factory | None:
+def norm_layer(norm: Choice, dims: int, *, of: str) -> Factory | None:
     """The constructor of a norm, from its channels: by name, or `norm` itself; None stands for none.
+
+    >>> norm_layer({"name": "group", "num_groups": 4}, 2, of="UNet")(8)
+    GroupNorm(4, 8, eps=1e-05, affine=True)
 
     Raises:
         ValueError: no norm of this name.
     """
     if norm is None or callable(norm):
         return norm
+    name, more = _named(norm, "norm", of)
     by_name: dict[str, Factory] = {
         "batch": layers(dims, of=of).batch_norm,
         "instance": partial(layers(dims, of=of).instance_norm, affine=True),
         "group": group_norm,
         "channel": ChannelNorm,
     }
-    return by_name[_known(norm, by_name, "norm", of)]
+    made = by_name[_known(name, by_name, "norm", of)]
+    return partial(made, **more) if more else made
 
 
-def group_norm(channels: int) -> GroupNorm:
-    """GroupNorm of at most 32 groups: as many as divide `channels`.
+def group_norm(channels: int, num_groups: int | None = None) -> GroupNorm:
+    """GroupNorm of `num_groups`; where left out, of at most 32: as many as divide `channels`.
 
     >>> group_norm(48).num_groups
     24
     """
+    if num_groups is not None:
+        return GroupNorm(num_groups, channels)
     return GroupNorm(next(groups for groups in range(32, 0, -1) if channels % groups == 0), channels)
 
 
-def activation_layer(activation: str | Factory | None, *, of: str) -> Module:
+def activation_layer(activation: Choice, *, of: str) -> Module:
     """A new activation: by name, or what `activation` makes; None passes everything.
 
     Raises:
@@ -135,7 +147,17 @@ def activation_layer(activation: str | Factory | None, *, of: str) -> Module:
         return Identity()
     if callable(activation):
         return activation()
-    return ACTIVATIONS[_known(activation, ACTIVATIONS, "activation", of)]()
+    name, more = _named(activation, "activation", of)
+    return ACTIVATIONS[_known(name, ACTIVATIONS, "activation", of)](**more)
+
+
+def _named(choice: str | Mapping[str, Any], what: str, of: str) -> tuple[str, dict[str, Any]]:
+    """The name in a choice, and the arguments beside it."""
+    if isinstance(choice, str):
+        return choice, {}
+    if not isinstance(choice.get("name"), str):
+        raise ValueError(f'{of}: {what}={dict(choice)!r} has no name; write {{"name": ..., argument: value}}.')
+    return choice["name"], {key: value for key, value in choice.items() if key != "name"}
 
 
 def _known(name: str, table: dict[str, Factory], what: str, of: str) -> str:

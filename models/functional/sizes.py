@@ -10,21 +10,27 @@ from mcore import functional as F
 LINEAR = {3: "linear", 4: "bilinear", 5: "trilinear"}
 
 
-def resize(x: Tensor, size: Sequence[int], *, mode: str = "linear") -> Tensor:
-    """`x` brought to `size` (pixels by axis), "linear" between pixel centres or "nearest"."""
+def resize(x: Tensor, size: Sequence[int], *, mode: str = "linear", align_corners: bool = False) -> Tensor:
+    """`x` brought to `size` (pixels by axis), "linear" or "nearest".
+
+    Linear weights lie between pixel centres, so that borders stay where they are; with `align_corners`, the
+    centres of the corner pixels stay instead.
+    """
     if mode == "linear":
-        return F.interpolate(x, size=tuple(size), mode=LINEAR[x.ndim], align_corners=False)
+        return F.interpolate(x, size=tuple(size), mode=LINEAR[x.ndim], align_corners=align_corners)
     return F.interpolate(x, size=tuple(size), mode=mode)
 
 
-def pad_to_multiple(x: Tensor, multiple: int) -> Tensor:
-    """`x` with zeros behind its last pixels, so that each axis is a multiple of `multiple` pixels.
+def pad_to_multiple(x: Tensor, multiple: int | Sequence[int]) -> Tensor:
+    """`x` with zeros behind its last pixels, so that each axis is a multiple of `multiple` pixels (or of its own).
 
     >>> from mcore import zeros
     >>> tuple(pad_to_multiple(zeros(1, 1, 33, 48), 16).shape)
     (1, 1, 48, 48)
     """
-    missing = [-size % multiple for size in x.shape[2:]]
+    size = x.shape[2:]
+    multiples = [multiple] * len(size) if isinstance(multiple, int) else multiple
+    missing = [-pixels % whole for pixels, whole in zip(size, multiples, strict=True)]
     return F.pad(x, [amount for after in reversed(missing) for amount in (0, after)])
 
 

@@ -42,8 +42,23 @@ def truncated_normal(net: Module, *, std: float = 0.02) -> None:
     for transformers and ConvNeXt.
     """
     for module in net.modules():
-        if type(module).__name__.startswith(("Conv", "Linear")) and hasattr(module, "weight"):
-            # Cut where timm's layers cut: two units of weight, not two deviations.
-            init.trunc_normal_(module.weight, std=std)
-            if getattr(module, "bias", None) is not None:
-                init.zeros_(module.bias)
+        weight, bias = getattr(module, "weight", None), getattr(module, "bias", None)
+        if weight is not None and type(module).__name__.startswith(("Conv", "Linear")):
+            # Two units of weight as in timm's networks, not two deviations: hardly anything is cut.
+            init.trunc_normal_(weight, std=std)
+            if bias is not None:
+                init.zeros_(bias)
+
+
+def xavier(net: Module) -> None:
+    """Draws every convolution's weight so that what passes forwards and backwards keeps its variance; biases are 0.
+
+    Source: Glorot and Bengio, "Understanding the difficulty of training deep feedforward neural networks", 2010,
+    equation 16, as SSD does.
+    """
+    for module in net.modules():
+        weight, bias = getattr(module, "weight", None), getattr(module, "bias", None)
+        if weight is not None and weight.ndim > 2 and type(module).__name__.startswith("Conv"):
+            init.xavier_uniform_(weight)
+            if bias is not None:
+                init.zeros_(bias)

@@ -146,7 +146,8 @@ def _fitting(
 ) -> tuple[Tensor | None, str]:
     """The tensor in the shape that is wanted, and what became of it: a list of `Report`, or "wrong"."""
     shapes, channels = options.get("shapes", "adapt"), options.get("channels")
-    first = key == f"{getattr(net, 'first_conv', None)}.weight"
+    names = getattr(net, "first_conv", ())
+    first = key.removesuffix(".weight") in ((names,) if isinstance(names, str) else names)
     head = key.rpartition(".")[0] == getattr(net, "classifier", None)
     if head and options.get("classes") is not None:
         array = tensor.numpy()[np.asarray(options["classes"])]

@@ -66,6 +66,7 @@ def _part(kind: str, name: str) -> dict[str, Any]:
     said = documentation(constructor)
     properties: dict[str, Any] = {
         "type": {"const": name},
+        "@kind": {"const": kind},
         "@version": {"type": "string"},
         "@mode": {"enum": ["regular", "partial"]},
         "from": FROM,

@@ -3,6 +3,7 @@
 import importlib
 import inspect
 import pkgutil
+import re
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ import models
 from mcore import registry
 from models.catalog import NAMES
 from tests.isolation import converse
+from tests.models import keys
 from tests.models.catalog import CATALOG, EXEMPT
 from tests.models.running import arguments, build, filled, outputs, tensors
 
@@ -124,10 +126,16 @@ class OfMaps(mcore.Module):
         return self.part(maps)
 
 
+def exportable(entry, net):
+    """The component as `toplatform` takes it."""
+    return OfMaps(net).eval() if entry.by_maps else net
+
+
 @rows
-def test_a_component_exports_once_for_all_sizes(entry, tmp_path):
-    net = OfMaps(filled(entry)).eval() if entry.by_maps else filled(entry)
-    fed = [arguments(entry, shapes) for shapes in (entry.shapes, entry.again)]
+def test_a_component_exports_once_for_all_sizes_and_comes_back(entry, tmp_path):
+    net = exportable(entry, filled(entry))
+    third = tuple((3, *shape[1:]) for shape in entry.shapes)
+    fed = [arguments(entry, shapes) for shapes in (entry.shapes, entry.again, third)]
 
     artifact = mcore.toplatform(
         net,
@@ -139,7 +147,92 @@ def test_a_component_exports_once_for_all_sizes(entry, tmp_path):
 
     assert artifact.report.largest < DEEP
     free = [set(artifact.report.axes[value.name]) for value in artifact.model.graph.input]
-    assert free == [{0, *range(2, len(shape))} for shape in entry.shapes]
+    assert all(axes >= {0, *range(2, len(shape))} for axes, shape in zip(free, entry.shapes, strict=True))
+    again = exportable(entry, build(entry))
+    again.load_platform(tmp_path / "net")
+    for (key, value), (name, expected) in zip(again.state_dict().items(), net.state_dict().items(), strict=True):
+        assert key == name
+        np.testing.assert_array_equal(value.numpy(), expected.numpy(), err_msg=key)
+
+
+@rows
+def test_names_of_the_state_are_those_recorded(entry):
+    """Files of weights are kept for years; where names change on purpose: python -m tests.models.keys."""
+    assert keys.digest(build(entry)) == keys.recorded()[entry.id]
+
+
+# What torch says of one value for each channel, whose spread nobody can tell.
+ONE_VALUE = re.compile("Expected more than 1 (value per channel|spatial element)")
+
+
+@rows
+def test_a_batch_of_one_trains_unless_norms_see_one_value_alone(entry):
+    net = build(entry).train()
+    shapes = tuple((1, *shape[1:]) for shape in entry.again)
+
+    sizes, refused = [], ""
+    try:
+        sizes = [int(x.shape[0]) for x in tensors(net(arguments(entry, shapes)))]
+    except ValueError as error:
+        refused = str(error)
+
+    assert ONE_VALUE.search(refused) or set(sizes) == {1}
+
+
+@trains
+@rows
+def test_channels_last_gives_the_same(entry):
+    if len(entry.shapes[0]) != 4:
+        pytest.skip("torch has a layout with channels last for images alone")
+    net, fed = filled(entry), arguments(entry, entry.again)
+    maps = fed if isinstance(fed, tuple) else (fed,)
+    last = tuple(x.contiguous(memory_format=mcore.channels_last) for x in maps)
+
+    with mcore.no_grad():
+        expected = tensors(net(fed))
+        got = tensors(net.to(memory_format=mcore.channels_last)(last if entry.by_maps else last[0]))
+
+    for a, b in zip(got, expected, strict=True):
+        np.testing.assert_allclose(a.numpy(), b.numpy(), rtol=0, atol=DEEP * float(b.abs().max()))
+
+
+# One of each kind that torch's compilers are tried on: the rest is made of the same words.
+SAMPLE = [
+    *("network-UNet", "backbone-resnet18", "backbone-mobilenetv2_035", "backbone-convnext_atto", "neck-FPN"),
+    *("head-Segmentation", "head-UNetDecoder", "attention-CBAM", "block-Bottleneck"),
+]
+sample = pytest.mark.parametrize("entry", [entry for entry in CATALOG if entry.id in SAMPLE], ids=lambda e: e.id)
+
+
+def test_the_sample_is_there():
+    assert {entry.id for entry in CATALOG} >= set(SAMPLE)
+
+
+@trains
+@sample
+def test_torch_compiles_it_whole(entry):
+    import torch
+
+    net, fed = filled(entry), arguments(entry, entry.again)
+
+    got = torch.compile(net, backend="eager", fullgraph=True)(fed)
+
+    for a, b in zip(tensors(got), tensors(net(fed)), strict=True):
+        np.testing.assert_allclose(a.detach().numpy(), b.detach().numpy(), rtol=1e-5, atol=1e-5)
+
+
+@trains
+@sample
+def test_torch_traces_it(entry):
+    import torch
+
+    net, fed = exportable(entry, filled(entry)), arguments(entry, entry.again)
+    maps = fed if entry.by_maps else (fed,)
+
+    traced = torch.jit.trace(net, maps)
+
+    for a, b in zip(tensors(traced(*maps)), tensors(net(*maps)), strict=True):
+        np.testing.assert_allclose(a.detach().numpy(), b.detach().numpy(), rtol=1e-5, atol=1e-5)
 
 
 @pytest.fixture(scope="session")

@@ -251,6 +251,19 @@ def test_plain_data_is_read_again():
     assert read_cfg(cfg.rows()).rows() == cfg.rows()
 
 
+def test_a_list_of_one_number_may_be_that_number():
+    rows = [{"section": "convolutional", "filters": 3}, {"section": "shortcut", "from": -1}]
+
+    assert read_cfg(rows).sections[1].options["from"] == [-1]
+
+
+def test_sections_that_are_no_mappings_are_refused():
+    with pytest.raises(
+        ConfigError, match=r"cfg\[0\]: a section is a mapping with the name under 'section', not 'conv'"
+    ):
+        read_cfg(["conv"])
+
+
 def test_of_an_option_written_twice_the_first_holds():
     with pytest.warns(UserWarning, match=r"cfg:11:1: \[convolutional\] has filters twice; the first holds, 4"):
         cfg = read_cfg(TEXT.replace("size=3", "filters=5\nsize=3"))
@@ -278,6 +291,7 @@ def test_an_option_that_nobody_reads_is_told():
         ("size=3", "size=2.5", r"cfg:11:1: \[convolutional\] size=2.5: a whole number fits"),
         ("leaky", "leeky", r"cfg:14:1: \[convolutional\] activation=leeky: none of .*did you mean 'leaky'"),
         ("size=3", "xnor=1", r"cfg:11:1: \[convolutional\] xnor=1 is not supported"),
+        ("size=3", "share_index=0", r"cfg:11:1: \[convolutional\] share_index=0 is not supported"),
         ("filters=6", "filters=7", r"cfg:24:1: layer 2 \[yolo\] classes: 1 boxes of 1 classes take filters=6"),
         ("mask = 0", "mask = 2", r"cfg:22:1: layer 2 \[yolo\] mask: \[2\] aren't all among 2 anchors"),
         ("size=3", "groups=3", r"cfg:11:1: layer 0 \[convolutional\] groups: 4 filters can't be split into 3"),
@@ -539,6 +553,29 @@ def test_safetensors_serve_too(boxes, tmp_path):
     np.testing.assert_array_equal(
         again.state_dict()["layers.8.conv.weight"].numpy(), net.state_dict()["layers.8.conv.weight"].numpy()
     )
+
+
+def test_a_named_file_that_lacks_entries_is_told(tmp_path):
+    state = Darknet(BOXES).state_dict()
+    del state["layers.0.conv.weight"]
+    mcore.save(state, tmp_path / "part.safetensors")
+
+    with pytest.warns(UserWarning, match="1 entries are not in .*part.safetensors.*: layers.0.conv.weight"):
+        Darknet(BOXES, weights=tmp_path / "part.safetensors")
+
+
+def test_a_file_of_other_shapes_loads_nothing(tmp_path):
+    mcore.save({"layers.1.conv.weight": mcore.zeros(8, 8, 1, 1)}, tmp_path / "other.safetensors")
+
+    with pytest.raises(ValueError, match=r"nothing was loaded: layers.1.conv.weight: the file has \(8, 8, 1, 1\)"):
+        Darknet(BOXES, weights=tmp_path / "other.safetensors")
+
+
+def test_a_file_of_other_names_loads_nothing(tmp_path):
+    mcore.save({"conv.weight": mcore.zeros(1)}, tmp_path / "other.safetensors")
+
+    with pytest.raises(ValueError, match=r"nothing in .*other.safetensors matches; the network has layers.0"):
+        Darknet(BOXES, weights=tmp_path / "other.safetensors")
 
 
 def test_options_that_need_names_are_refused(boxes):

@@ -13,6 +13,12 @@ OURS = {
     "mobilenet_v2": "mobilenetv2_100",
     "mobilenet_v3_small": "mobilenetv3_small_100",
     "mobilenet_v3_large": "mobilenetv3_large_100",
+    "efficientnet_v2_s": "efficientnetv2_s",
+    "mnasnet1_0": "mnasnet_100",
+    "regnet_y_400mf": "regnety_004",
+    "regnet_y_1_6gf": "regnety_016",
+    "swin_t": "swin_tiny_patch4_window7_224",
+    "vit_b_16": "vit_base_patch16_224",
     "swin_t": "swin_tiny_patch4_window7_224",
     "vit_b_16": "vit_base_patch16_224",
 }

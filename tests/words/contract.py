@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 import torch
 
+from mcore.torch import own
+
 
 @dataclasses.dataclass(frozen=True)
 class Array:
@@ -105,9 +107,10 @@ class Row:
 
 
 def torch_function(name: str) -> Callable[..., Any]:
-    """torch's own function of a word's name: "torch.relu", "F.relu", "Tensor.relu", "linalg.norm"."""
+    """torch's own function of a word's name: "torch.relu", "F.relu", "Tensor.relu", "linalg.norm"; or mcore's."""
     space, _, rest = name.partition(".")
-    owner = {"torch": torch, "F": torch.nn.functional, "Tensor": torch.Tensor, "linalg": torch.linalg}[space]
+    spaces = {"torch": torch, "F": torch.nn.functional, "Tensor": torch.Tensor, "linalg": torch.linalg, "own": own}
+    owner = spaces[space]
     found = functools.reduce(getattr, rest.split("."), owner)
     return found if callable(found) else lambda tensor: found.__get__(tensor)  # an attribute: Tensor.T
 

@@ -26,4 +26,5 @@ EXEMPT |= {
     "models.utils.align.Layer": "a record",
     "models.utils.layouts.Layout": "a record",
     "models.writing.docstrings.Documentation": "a record",
+    "models.writing.drawing.Box": "a record",
 }

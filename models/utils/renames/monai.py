@@ -1,0 +1,47 @@
+"""MONAI's names for medical networks, which nest their levels; ours are numbered, the finest first.
+
+A convolution's norm and activation are `adn.N` and `adn.A` there.
+
+Source: measured on MONAI 1.6.1.
+"""
+
+# No network of MONAI's has more levels.
+_LEVELS = range(10)
+# What training programs put before each name, `model.`, stands before these names anyway, and may be taken off.
+_NESTED = {r"^model\.": ""}
+_ADN = {r"^(.*)\.adn\.N\.": r"\1.norm.", r"^(.*)\.adn\.A\.": r"\1.act."}
+
+
+def _unet() -> dict[str, str]:
+    """`UNet`: a level holds what is below it as `1.submodule`."""
+    rules = _NESTED | _ADN
+    for level in _LEVELS:
+        there = "1.submodule." * level
+        rules |= {f"{there}0.": f"down.{level}.", f"{there}2.": f"up.{level}."}
+        # What is directly there is the last level.
+        rules |= {f"{there}{part}.": f"bottom.{part}." for part in ("conv", "residual", "norm", "act") if level}
+    return rules
+
+
+def _attention_unet() -> dict[str, str]:
+    """`AttentionUnet`: a level holds what is below it as `submodule.1`, the last its convolutions as `submodule`."""
+    rules = {**_NESTED, **_ADN, r"^(.*\.attention\.(?:W_g|W_x|psi)\.0)\.conv\.": r"\1."}
+    rules |= {"0.conv.": "head.", "2.conv.": "out."}
+    for level in _LEVELS:
+        there = "1" + ".submodule.1" * level
+        rules |= {
+            f"{there}.attention.": f"gates.{level}.",
+            f"{there}.upconv.up.": f"up.{level}.",
+            f"{there}.merge.": f"merge.{level}.",
+            f"{there}.submodule.0.conv.": f"down.{level}.",
+            f"{there}.submodule.conv.": f"down.{level}.",
+        }
+    return rules
+
+
+TABLES: dict[str, dict[str, str]] = {
+    "monai_unet": _unet(),
+    "monai_attention_unet": _attention_unet(),
+    # Levels have other numbers where they come up: see UpJoin.
+    "monai_basic_unet": _ADN,
+}
