@@ -1,7 +1,6 @@
 """Weights into a network made of Darknet's layers, from its own files and from others."""
 
 import os
-import re
 import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -12,7 +11,7 @@ import mcore
 from mcore import Module
 from models.darknet.cfg import Cfg
 from models.darknet.plan import Plan, plan_of
-from models.darknet.weights import Weights, read_weights
+from models.darknet.weights import Weights, is_darknet, read_weights
 from models.utils.weights import Report, adapted, load_weights, unwrapped
 
 
@@ -42,15 +41,6 @@ def load(net: Module, weights: Any, plan: Plan, published: Cfg, heads: Sequence[
         raise ValueError(f"weights: {others} have no meaning for {name}, whose entries have no names.")
     read = _read(name, plan, published)
     return _into(net, read.state, f"{name} ({read})", heads)
-
-
-def is_darknet(name: str) -> bool:
-    """Whether a file is Darknet's, by its name.
-
-    >>> is_darknet("yolov4.weights"), is_darknet("yolov4.conv.137"), is_darknet("yolov4.safetensors")
-    (True, True, False)
-    """
-    return re.search(r"\.weights$|\.conv\.\d+$", name) is not None
 
 
 def _read(name: str, plan: Plan, published: Cfg) -> Weights:

@@ -110,6 +110,15 @@ def read_state(path: str | os.PathLike[str], cfg: Source | Cfg | Plan) -> dict[s
     return read_weights(path, cfg).state
 
 
+def is_darknet(name: str) -> bool:
+    """Whether a file is Darknet's, by its name.
+
+    >>> is_darknet("yolov4.weights"), is_darknet("yolov4.conv.137"), is_darknet("yolov4.safetensors")
+    (True, True, False)
+    """
+    return re.search(r"\.weights$|\.conv\.\d+$", name) is not None
+
+
 def read_weights(path: str | os.PathLike[str], cfg: Source | Cfg | Plan, *, partial: bool | None = None) -> Weights:
     """The arrays of a file by the names that `Darknet` gives them, mapped from the disk, not read yet.
 

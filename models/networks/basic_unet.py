@@ -4,7 +4,7 @@ Source: Falk et al., "U-Net: deep learning for cell counting, detection, and mor
 doi:10.1038/s41592-018-0261-2, as MONAI's `BasicUNet` implements it.
 Differs: convolutions keep the size and have norms. Sizes that don't halve evenly are padded with zeros before, where
 MONAI repeats the last pixels of each raised map.
-Names: attributes are MONAI's, but for norm and act, which are adn.N and adn.A there: the table `monai_basic_unet`.
+Names: attributes are MONAI's, but for norm and act, which are adn.N and adn.A there: the table `monai`.
 """
 
 from collections.abc import Sequence

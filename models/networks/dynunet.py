@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import Any, Literal
 
 import mcore
-from mcore import Module, ModuleList, Tensor
+from mcore import Identity, Module, ModuleList, Tensor
 from models.backbones.base import Weights
 from models.basicblocks.conv import ConvNormAct, Pixels, each
 from models.basicblocks.layers import Choice, Factory, activation_layer, layers, norm_layer
@@ -155,3 +155,45 @@ class _Up(Module):
 
     def forward(self, x: Tensor, skip: Tensor) -> Tensor:
         return self.conv_block(mcore.cat((self.transp_conv(x), skip), dim=1))
+
+
+def _identity(channels: int) -> Module:
+    return Identity()
+
+
+def _padding(kernel_size: Pixels, stride: Pixels, dims: int) -> tuple[int, ...]:
+    """What makes a convolution divide fitting sizes by its stride."""
+    pairs = zip(each(kernel_size, dims), each(stride, dims), strict=True)
+    return tuple(max(0, (size - step + 1) // 2) for size, step in pairs)
+
+
+def _widths(channels: Sequence[int] | None, levels: int, dims: int) -> list[int]:
+    """Channels of each level.
+
+    Raises:
+        ValueError: a single level, or another number of channels.
+    """
+    if levels < 2:
+        raise ValueError(f"DynUNet: strides are of {levels} levels; it needs two or more.")
+    if channels is None:
+        return [min(FINEST << level, MOST[dims]) for level in range(levels)]
+    if len(channels) != levels:
+        raise ValueError(f"DynUNet: channels={list(channels)} are {len(channels)} for {levels} levels of strides.")
+    return [*channels]
+
+
+def _kernels(kernel_size: Pixels | Sequence[Pixels], levels: int, dims: int) -> list[tuple[int, ...]]:
+    """The kernel of each level, by axis. As many numbers as there are axes are one kernel for all levels.
+
+    Raises:
+        ValueError: another number of kernels, or an even one.
+    """
+    given: Any = kernel_size
+    shared = isinstance(given, int) or (len(given) == dims and all(isinstance(size, int) for size in given))
+    rows = [given] * levels if shared else [*given]
+    if len(rows) != levels:
+        raise ValueError(f"DynUNet: kernel_size={given} are {len(rows)} kernels for {levels} levels of strides.")
+    found = [by_axis("DynUNet", "kernel_size", row, dims) for row in rows]
+    if any(size % 2 == 0 for row in found for size in row):
+        raise ValueError(f"DynUNet: kernel_size={given} has an even number, which doesn't keep the size.")
+    return found

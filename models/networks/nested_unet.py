@@ -4,7 +4,7 @@ Source: Zhou et al., "UNet++: A Nested U-Net Architecture for Medical Image Segm
 figure 1a, as MONAI's `BasicUNetPlusPlus` implements it.
 Differs: sizes that don't halve evenly are padded with zeros before, where MONAI repeats the last pixels of each
 raised map. Scores of nodes that aren't returned aren't built.
-Names: attributes are MONAI's, but for norm and act, which are adn.N and adn.A there: the table `monai_basic_unet`.
+Names: attributes are MONAI's, but for norm and act, which are adn.N and adn.A there: the table `monai`.
 """
 
 from collections.abc import Sequence

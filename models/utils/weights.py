@@ -2,7 +2,8 @@
 
 `weights=` takes a path, or a mapping:
 
-- `file`: the path; .safetensors, .pth and .pt are read, tensors only; or `state`: what such a file holds;
+- `file`: the path; .safetensors, .pth and .pt are read, tensors only, and Darknet's .weights and .conv.N for
+  darknet53 and cspdarknet53 (its detectors, `models.networks.YOLOv4`, read theirs); or `state`: what such a file holds;
 - `take`: names in the file to take, a pattern ("encoder.*"); what the pattern fixes in front is cut off;
 - `into`: a prefix put in front of what was taken;
 - `rename`: a table of `models/utils/renames` by its name, a .json or .yaml file that holds one, or the rules
@@ -31,6 +32,8 @@ import mcore
 from mcore import Module, Tensor
 from mcore.signatures import signature
 from mcore.vocabulary import nearest
+from models.darknet.names import backbone_state
+from models.darknet.weights import is_darknet
 from models.utils.adapting import adapted, check_channels, reshaped
 from models.utils.layouts import Layout, found_layout, layout_of, unwrapped
 
@@ -125,6 +128,10 @@ def _once(named: Mapping[str, str]) -> list[tuple[str, str]]:
 def _read(net: Module, options: Mapping[str, Any]) -> dict[str, Tensor]:
     if "state" in options:
         return unwrapped(options["state"])
+    if is_darknet(os.fspath(options["file"])):
+        # Such a file has no names: what it holds depends on the network.
+        arrays = backbone_state(options["file"], getattr(net, "variant", type(net).__name__))
+        return {key: mcore.from_numpy(np.array(array)) for key, array in arrays.items()}
     return unwrapped(mcore.load(options["file"]))
 
 

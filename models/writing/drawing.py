@@ -1,34 +1,44 @@
 """The graph of a network's parts as a picture, in SVG."""
 
-from collections.abc import Mapping
-from typing import NamedTuple
-from xml.etree import ElementTree as Tree
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 from mcore import Module
+from models.backbones.base import Backbone, Level
 from models.component import Component
 from models.composite import Composite
+from models.networks.darknet import Darknet
 from models.utils.summary import parameters
+from models.writing.flow import flow
+from models.writing.layout import Box, svg
 
-# Pixels: of a line of text, between boxes, and of a letter.
-LINE, GAP, LETTER = 18, 40, 7.2
-FILLS = {"backbone": "#dbe9f6", "neck": "#e5f2dd", "head": "#fbe6d4", "input": "#eeeeee", "output": "#eeeeee"}
-
-
-class Box(NamedTuple):
-    """A part: its lines of text, the names of what feeds it, and the colour of its kind."""
-
-    lines: list[str]
-    sources: list[str]
-    kind: str
+# What only holds others, or is a step without a name of its own.
+_HOLDERS = ("Sequential", "ModuleList", "ModuleDict")
+# Longer rows of boxes go down the page.
+_ROW = 7
 
 
-def drawing(net: Module) -> str:
-    """The parts of `net` as boxes, from its inputs at the top to its outputs, with what goes between them.
+def drawing(net: Module, shapes: Sequence[Sequence[int]] | None = None, *, image: int = 0) -> str:
+    """The parts of `net` as boxes, from its inputs to its outputs, with what goes between them.
 
-    An assembly shows its graph; another network the modules that it is made of, in the order they stand in.
+    An assembly shows its graph; a backbone its stages; a Darknet its layers by stride; another network the modules
+    that it is made of, in the order they stand in.
+
+    Args:
+        net: of which the numbers don't matter.
+        shapes: of its inputs; it is run once on zeros then, and drawn with what really feeds what.
+        image: pixels along an axis of the image that strides are of; where left out, those of the first input.
     """
-    boxes = _graph(net) if isinstance(net, Composite) else _chain(net)
-    return _svg(boxes, _places(boxes))
+    if isinstance(net, Composite):
+        return svg(_graph(net))
+    if isinstance(net, Backbone):
+        boxes = _stages(net)
+    elif isinstance(net, Darknet):
+        boxes = _layers(net)
+    else:
+        boxes = (flow(net, shapes, image) if shapes else {}) or _chain(net)
+    return svg(boxes, sideways=len(boxes) <= _ROW or isinstance(net, Backbone))
 
 
 def _graph(net: Composite) -> dict[str, Box]:
@@ -54,87 +64,75 @@ def _chain(net: Module) -> dict[str, Box]:
     return boxes
 
 
-def _places(boxes: Mapping[str, Box]) -> dict[str, tuple[float, float]]:
-    """The middle of each box: rows by the longest way from an input, side by side in the order given."""
-    depth: dict[str, int] = {}
-    for name, box in boxes.items():
-        depth[name] = max((depth[source.partition("[")[0]] + 1 for source in box.sources), default=0)
-    deepest = max(depth.values())
-    rows = [
-        [name for name in boxes if (deepest if boxes[name].kind == "output" else depth[name]) == row]
-        for row in range(deepest + 1)
-    ]
-    wide = max(sum(_width(boxes[name]) + GAP for name in row) for row in rows)
-    places, top = {}, float(GAP)
-    for row in rows:
-        left = (wide - sum(_width(boxes[name]) + GAP for name in row)) / 2 + GAP
-        height = max((_height(boxes[name]) for name in row), default=0)
-        for name in row:
-            places[name] = (left + _width(boxes[name]) / 2, top + height / 2)
-            left += _width(boxes[name]) + GAP
-        top += height + GAP
-    return places
+def _stages(net: Backbone) -> dict[str, Box]:
+    """A box for each stage, with the level that it reaches; equal ones that only lead to a level are one."""
+    stages = net.stages()
+    reached: list[Level | None] = [*net.levels[: net.last_level - net.levels[0].index + 1]]
+    reached = [None] * (len(stages) - len(reached)) + reached
+    boxes, before, number = {"input": Box(["image"], [], "input")}, "input", 0
+    while number < len(stages):
+        last = number
+        while last + 1 < len(stages) and len(stages) > _ROW + 1 and not _ends(net, reached[last]):
+            last += 1
+        held = [module for stage in stages[number : last + 1] for module in stage]
+        level = reached[last]
+        if held:
+            title = "stem" if number == 0 else f"stage {number}" if number == last else f"stages {number} to {last}"
+            maps = [f"{level.channels} at 1/{level.stride}"] if level else []
+            boxes[title] = Box([title, *_contents(held), *maps], [before], "backbone")
+            before = title
+        number = last + 1
+    return boxes
 
 
-def _svg(boxes: Mapping[str, Box], places: Mapping[str, tuple[float, float]]) -> str:
-    right = max(places[name][0] + _width(box) / 2 for name, box in boxes.items()) + GAP
-    bottom = max(places[name][1] + _height(box) / 2 for name, box in boxes.items()) + GAP
-    svg = Tree.Element("svg", xmlns="http://www.w3.org/2000/svg", viewBox=f"0 0 {right:.0f} {bottom:.0f}")
-    svg.set("width", f"{right:.0f}")
-    svg.set("font-family", "sans-serif")
-    svg.set("font-size", "13")
-    definitions = Tree.SubElement(svg, "defs")
-    tip = Tree.SubElement(definitions, "marker", id="tip", viewBox="0 0 8 8", refX="8", refY="4", orient="auto")
-    tip.set("markerWidth", "8")
-    Tree.SubElement(tip, "path", d="M0,0 L8,4 L0,8 z", fill="#555")
-    for name, box in boxes.items():
-        for source in box.sources:
-            start = source.partition("[")[0]
-            _arrow(svg, _below(boxes[start], places[start]), _above(box, places[name]), source[len(start) :])
-    for name, box in boxes.items():
-        _box(svg, box, places[name])
-    Tree.indent(svg)
-    return Tree.tostring(svg, encoding="unicode") + "\n"
+def _ends(net: Backbone, level: Level | None) -> bool:
+    return level is None or level.index in (net.out_indices or [net.levels[-1].index])
 
 
-def _box(svg: Tree.Element, box: Box, place: tuple[float, float]) -> None:
-    width, height = _width(box), _height(box)
-    x, y = place[0] - width / 2, place[1] - height / 2
-    shape = Tree.SubElement(svg, "rect", x=f"{x:.1f}", y=f"{y:.1f}", width=f"{width:.1f}", height=f"{height:.1f}")
-    shape.set("rx", "6")
-    shape.set("fill", FILLS.get(box.kind, "#f3eefa"))
-    shape.set("stroke", "#555")
-    for number, line in enumerate(box.lines):
-        text = Tree.SubElement(svg, "text", x=f"{place[0]:.1f}", y=f"{y + LINE * (number + 1):.1f}")
-        text.set("text-anchor", "middle")
-        if number == 0:
-            text.set("font-weight", "bold")
-        text.text = line
+def _contents(modules: Iterable[Module]) -> list[str]:
+    """What a stage consists of: how many of which blocks, or of which layers where it has no blocks."""
+    found = list(_unpacked(modules))
+    blocks = [module for module in found if next(iter(module.children()), None) is not None]
+    counted = Counter(type(module).__name__ for module in blocks or found if parameters(module) or not blocks)
+    return [f"{count} × {name}" if count > 1 else name for name, count in counted.most_common(2)]
 
 
-def _arrow(svg: Tree.Element, start: tuple[float, float], end: tuple[float, float], label: str) -> None:
-    middle = (start[1] + end[1]) / 2
-    points = [start, (start[0], middle), (end[0], middle), end]
-    first, *others = (f"{x:.1f},{y:.1f}" for x, y in points)
-    curve = f"M{first} C{' '.join(others)}"
-    path = Tree.SubElement(svg, "path", d=curve, fill="none", stroke="#555")
-    path.set("marker-end", "url(#tip)")
-    if label:
-        text = Tree.SubElement(svg, "text", x=f"{(start[0] + end[0]) / 2 + 6:.1f}", y=f"{middle:.1f}")
-        text.text = label
+def _unpacked(modules: Iterable[Module]) -> Iterable[Module]:
+    for module in modules:
+        if type(module).__name__ in _HOLDERS or type(module).__name__.startswith("_"):
+            yield from _unpacked(module.children())
+        else:
+            yield module
 
 
-def _width(box: Box) -> float:
-    return max(map(len, box.lines)) * LETTER + 24
+def _layers(net: Darknet) -> dict[str, Box]:
+    """A box for each run of layers at one stride, with the maps that go from run to run."""
+    plan: Any = net.plan
+    runs: list[list[Any]] = []
+    for layer in plan.layers:
+        if not runs or layer.kind == "yolo" or runs[-1][-1].kind == "yolo" or _stride(layer) != _stride(runs[-1][-1]):
+            runs.append([])
+        runs[-1].append(layer)
+    boxes = {"input": Box(["image"], [], "input")}
+    of: dict[int, str] = {-1: "input"}
+    for run in runs:
+        first, last = run[0].index, run[-1].index
+        name = f"layer {first}" if first == last else f"layers {first} to {last}"
+        fed = {of[index]: None for layer in run for index in layer.inputs if index in of}
+        of |= {layer.index: name for layer in run}
+        if run[0].kind == "yolo":
+            boxes[f"{name} "] = Box([name, "yolo", f"{run[0].channels} at 1/{_stride(run[0])}"], list(fed), "output")
+            of[first] = f"{name} "
+            continue
+        kinds = Counter(layer.kind for layer in run if layer.kind not in ("route", "shortcut"))
+        held = [f"{count} × {kind}" if count > 1 else kind for kind, count in kinds.most_common(2)]
+        maps = f"{run[-1].channels} at 1/{_stride(run[-1])}"
+        boxes[name] = Box([name, *held, maps], list(fed), "part")
+    return boxes
 
 
-def _height(box: Box) -> float:
-    return len(box.lines) * LINE + 10
+def _stride(layer: Any) -> int | None:
+    return None if layer.stride is None else int(layer.stride.height)
 
 
-def _below(box: Box, place: tuple[float, float]) -> tuple[float, float]:
-    return place[0], place[1] + _height(box) / 2
-
-
-def _above(box: Box, place: tuple[float, float]) -> tuple[float, float]:
-    return place[0], place[1] - _height(box) / 2
+__all__ = ["Box", "drawing"]

@@ -39,9 +39,37 @@ def _attention_unet() -> dict[str, str]:
     return rules
 
 
+# SegResNet's and DynUNet's convolutions stand one level deeper than ours.
+_BARE = {r"^(.+)\.conv\.(weight|bias)$": r"\1.\2"}
+
+
+def _vnet() -> dict[str, str]:
+    """`VNet`: levels are called by their channels."""
+    rules = dict(_ADN)
+    for number, channels in enumerate((32, 64, 128, 256)):
+        rules |= {f"down_tr{channels}.": f"down_tr.{number}.", f"up_tr{channels}.": f"up_tr.{3 - number}."}
+    return rules
+
+
+def _dynunet() -> dict[str, str]:
+    """`DynUNet`: every layer is there twice, in order and nested; the nested one is loaded last and counts."""
+    rules = _BARE | {"output_block.conv.": "out."}
+    for level in _LEVELS:
+        there = "skip_layers." + "next_layer." * level
+        rules |= {f"{there}downsample.": f"down.{level}.", f"{there}upsample.": f"up.{level}."}
+        if level:
+            rules[f"{there}super_head.conv."] = f"heads.{level - 1}."
+        # What is directly there is the last level.
+        rules |= {f"{there}{part}{i}.": f"bottom.{part}{i}." for part in ("conv", "norm") for i in (1, 2, 3)}
+    return rules
+
+
 TABLES: dict[str, dict[str, str]] = {
     "monai_unet": _unet(),
     "monai_attention_unet": _attention_unet(),
-    # Levels have other numbers where they come up: see UpJoin.
-    "monai_basic_unet": _ADN,
+    # `BasicUNet`, `BasicUNetPlusPlus`, `AutoEncoder`: parts have the same places here.
+    "monai": _ADN,
+    "monai_segresnet": _BARE | {r"^(up_samples\.\d+\.1)\.deconv\.": r"\1."},
+    "monai_vnet": _vnet(),
+    "monai_dynunet": _dynunet(),
 }

@@ -29,12 +29,12 @@ SMALL_OCR = {"backbone": "hrnet_w18_small", "channels": 16, "key_channels": 8}
 TWO = {"num_classes": 3, "in_channels": [8, 8], "channels": 8}
 
 
-def everywhere(name, *, coarsest=False, **arguments):
+def everywhere(name, note="", *, coarsest=False, **arguments):
     """Rows of a head on maps of an image, a sequence and a volume; on the coarsest map alone where it takes one."""
     start, steps = -1 if coarsest else 0, arguments.get("channels")
     fewer = {"channels": steps[:3]} if isinstance(steps, list) else {}
     return [
-        row("head", name, FINE[start:], ODD_FINE[start:], **IMAGES | {"in_channels": FED[start:]}, **arguments),
+        row("head", name, FINE[start:], ODD_FINE[start:], note, **IMAGES | {"in_channels": FED[start:]}, **arguments),
         row("head", name, LINE[start:], ODD_LINE[start:], "1d", **_few(start), **arguments | fewer, dims=1),
         row("head", name, CUBE[start:], ODD_CUBE[start:], "3d", **_few(start), **arguments | fewer, dims=3),
     ]
@@ -54,7 +54,7 @@ ROWS = [
     row("block", "PPM", *POOLED, "bias", in_channels=64, norm_of_one=False, map_first=False, norm="group"),
     row("block", "PPM", ((1, 8, 9),), ((2, 8, 14),), "1d", in_channels=8, dims=1),
     row("block", "PPM", ((1, 4, 5, 6, 4),), ((2, 4, 4, 5, 7),), "3d", in_channels=4, out_channels=4, dims=3),
-    *everywhere("UNetDecoder", **UP, attention="ECA"),
+    *everywhere("UNetDecoder", "attention", **UP, attention="ECA"),
     row(
         "head",
         "UNetDecoder",

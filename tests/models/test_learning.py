@@ -1,0 +1,95 @@
+"""Networks for classification and for segmentation learn: a few steps on a few images bring their loss down.
+
+That their numbers are right is tested elsewhere; here, that nothing on the way stops what training needs.
+"""
+
+import pytest
+
+import mcore
+import models
+from mcore import functional as F
+from models.catalog import NAMES
+from tests.models.test_pairs import BACKBONES
+
+pytestmark = pytest.mark.skipif(mcore.backend() != "torch", reason="only the torch engine has gradients")
+
+STEPS = 6
+
+# Whole networks that score pixels, with small arguments, and those that score images.
+SEGMENTING = {
+    "UNet": {"in_channels": 3, "channels": [8, 16, 32]},
+    "UNetPlusPlus": {"backbone": "resnet18"},
+    "LinkNet": {"backbone": "resnet18"},
+    "DeepLabV3": {"backbone": "resnet18"},
+    "DeepLabV3Plus": {"backbone": "resnet18"},
+    "PSPNet": {"backbone": "resnet18"},
+    "SegFormer": {},
+    "HRNetOCR": {"backbone": "hrnet_w18_small"},
+    "SegmentationFPN": {"backbone": "resnet18"},
+}
+CLASSIFYING = {"LeNet": {"in_channels": 3}, "AlexNet": {}}
+
+
+def learned(net, x, loss, *, steps=STEPS):
+    """How much of the loss is left after a few steps on the same images."""
+    import torch
+
+    optimizer = torch.optim.AdamW(net.parameters(), lr=1e-3)
+    losses = []
+    for _ in range(steps + 1):
+        value = loss(net(x))
+        losses.append(float(value.detach()))
+        optimizer.zero_grad()
+        value.backward()
+        optimizer.step()
+    return min(losses[-2:]) / losses[0]
+
+
+def scores(result):
+    """The scores themselves, of a network that gives others beside."""
+    if isinstance(result, dict):
+        return next(iter(result.values()))
+    return result[0] if isinstance(result, tuple) else result
+
+
+def classifies(net, size, *, steps=STEPS):
+    mcore.manual_seed(0)
+    x, labels = mcore.randn(4, 3, *size), mcore.tensor([0, 1, 2, 1])
+    return learned(net.train(), x, lambda result: F.cross_entropy(scores(result), labels), steps=steps)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("title", BACKBONES)
+def test_a_classifier_learns(title):
+    mcore.manual_seed(0)
+    name = title.partition(",")[0]
+    size = (224, 224) if name.startswith(("vit", "swin")) else (96, 96)
+
+    assert classifies(models.create(name, kind="backbone", num_classes=3, **BACKBONES[title]), size) < 0.9
+
+
+@pytest.mark.parametrize("name", CLASSIFYING)
+def test_a_network_for_images_learns(name):
+    mcore.manual_seed(0)
+
+    # Without norms they begin slowly.
+    assert classifies(models.create(name, num_classes=3, **CLASSIFYING[name]), (96, 96), steps=25) < 0.9
+
+
+@pytest.mark.parametrize("name", SEGMENTING)
+def test_a_network_for_pixels_learns_at_an_odd_size(name):
+    mcore.manual_seed(0)
+    net = models.create(name, num_classes=3, **SEGMENTING[name]).train()
+    x = mcore.randn(2, 3, 79, 101)
+    labels = (x.mean(1) * 3).clamp(0, 2).long()
+
+    assert learned(net, x, lambda result: F.cross_entropy(scores(result), labels)) < 0.95
+
+
+def test_every_network_that_scores_pixels_or_images_learns():
+    others = {
+        *("Darknet", "YOLOv3", "YOLOv3Tiny", "YOLOv3SPP", "YOLOv4", "YOLOv4Tiny", "YOLOv4CSP", "YOLOv3-tiny"),
+        *("YOLOv4-tiny", "RetinaNet", "FCOS", "SSD300", "CenterNet"),
+    }
+
+    assert set(NAMES["network"]) - others == {*SEGMENTING, *CLASSIFYING}
