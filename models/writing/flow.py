@@ -1,7 +1,7 @@
 """What feeds what inside a module, found by running it once: its modules, and the operators between them."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import mcore
@@ -36,10 +36,10 @@ def flow(net: Module, shapes: Sequence[Sequence[int]], image: int = 0) -> dict[s
     training = net.training
     try:
         given = _given(net.eval(), maps, size)
-        model = mcore.to_onnx(net, maps if len(maps) == 1 else (maps,), dynamic=None)
+        model = mcore.to_onnx(_Called(net), maps, dynamic=None)
     finally:
         net.train(training)
-    holders = {"": 1} | {name: 1 for name, part in net.named_modules() if type(part).__name__ in _HOLDERS}
+    holders = {"", *(name for name, part in net.named_modules() if type(part).__name__ in _HOLDERS)}
     boxes: dict[str, Box] = {}
     # Which box gives a value; one that weights alone give has none.
     of: dict[str, str] = {}
@@ -51,7 +51,7 @@ def flow(net: Module, shapes: Sequence[Sequence[int]], image: int = 0) -> dict[s
         fed = list(dict.fromkeys(of[name] for name in node.input if name in of))
         if not fed:
             continue
-        group = _group(node.name.rpartition("/")[0], holders)
+        group = _group(node.name.rpartition("/")[0].removeprefix("part").removeprefix("."), holders)
         if not group and node.op_type in _SILENT and len(fed) == 1:
             of |= dict.fromkeys(node.output, fed[0])
             continue
@@ -70,6 +70,17 @@ def flow(net: Module, shapes: Sequence[Sequence[int]], image: int = 0) -> dict[s
             shape = tuple(axis.dim_value for axis in value.type.tensor_type.shape.dim)
             boxes[f"{value.name} "] = Box(_shown("result", _label(shape, size)), [of[value.name]], "output")
     return boxes if len(boxes) <= LARGEST else {}
+
+
+class _Called(Module):
+    """A module with one argument for each input, since a graph's inputs are tensors."""
+
+    def __init__(self, part: Module) -> None:
+        super().__init__()
+        self.part = part
+
+    def forward(self, *maps: Tensor) -> Any:
+        return self.part(maps[0] if len(maps) == 1 else maps)
 
 
 def _given(net: Module, maps: tuple[Tensor, ...], size: int) -> dict[str, list[str]]:
@@ -93,7 +104,7 @@ def _given(net: Module, maps: tuple[Tensor, ...], size: int) -> dict[str, list[s
     return found
 
 
-def _group(path: str, holders: Mapping[str, int]) -> str:
+def _group(path: str, holders: Collection[str]) -> str:
     """The module of the network that a node belongs to; what only holds modules is looked into."""
     group, _, rest = path.partition(".")
     while group in holders and rest:
