@@ -250,7 +250,29 @@ def _need(plan: Plan, stages: Mapping[str, Stage]) -> None:
     for name, stage in stages.items():
         # A part that can't leave out maps gives all of them.
         if 0 < len(wanted[name]) < len(stage.features) and "out_indices" in _parameters(stage.sketch):
-            stage.needed = sorted(wanted[name])
+            needed = sorted(wanted[name])
+            # A given object is used as it is, unless some of its layers would get no gradient.
+            if not isinstance(stage.node.maker, Module) or _lighter(stage, needed):
+                stage.needed = needed
+
+
+def _lighter(stage: Stage, needed: Sequence[int]) -> bool:
+    """Whether a given part would have fewer parameters if it gave only the maps needed."""
+    with mcore.device("meta"):
+        part = _reduced(stage.node.maker, stage, needed)
+    return len(part.state_dict()) < len(stage.node.maker.state_dict())
+
+
+def _reduced(part: Any, stage: Stage, needed: Sequence[int]) -> Any:
+    """A given part, built again by its arguments to give only the maps needed."""
+    received = {key: value for key, value in part._arguments.items() if key != "weights"}
+    return type(part)(**{**received, "out_indices": _indices(stage, needed)})
+
+
+def _indices(stage: Stage, needed: Sequence[int]) -> list[int]:
+    """What `out_indices` says of these positions: levels of a backbone, places of a neck."""
+    levels = getattr(stage.sketch, "out_indices", None) or range(len(stage.features))
+    return [levels[position] for position in needed]
 
 
 def _parameters(part: Any) -> Mapping[str, Any]:
@@ -261,15 +283,11 @@ def _built(stage: Stage, sketched: Stage) -> Any:
     """The part for good, without the maps that nobody needs, and with its weights from a file."""
     if sketched.needed is None:
         return _made(stage, final=True)
-    whole, node = sketched.sketch, stage.node
-    levels = getattr(whole, "out_indices", None) or range(len(sketched.features))
-    fewer = {"out_indices": [levels[position] for position in sketched.needed]}
+    node = stage.node
     if not isinstance(node.maker, Module):
-        return _made(stage, fewer, final=True)
+        return _made(stage, {"out_indices": _indices(sketched, sketched.needed)}, final=True)
     # A given object keeps the weights of what is left of it.
-    received = getattr(node.maker, "_arguments", {})
-    part = type(node.maker)(**{**received, "weights": None, **fewer} if "weights" in received else received | fewer)
-    state = node.maker.state_dict()
+    part, state = _reduced(node.maker, sketched, sketched.needed), node.maker.state_dict()
     part.load_state_dict({key: state[key] for key in part.state_dict()})
     return part.train(node.maker.training)
 

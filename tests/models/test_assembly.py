@@ -367,3 +367,12 @@ def test_everything_that_does_not_fit_is_told_at_once_before_anything_is_built()
         ("model", "heads", "mask"),
         ("model", "heads", "label"),
     ]
+
+
+def test_a_given_backbone_is_used_as_it_is_where_all_of_it_is_trained():
+    backbone = resnet18()
+
+    net = models.assemble(backbone, head=Classification(3))
+
+    assert net.backbone is backbone
+    assert net.config()["model"]["backbone"] == {"type": "resnet18"}
