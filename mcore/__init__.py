@@ -11,7 +11,14 @@ from typing import TYPE_CHECKING, Any
 from mcore.backend import backend, speak
 
 if TYPE_CHECKING:
-    # For editors and type checkers: the words' types are torch's on either engine.
+    # For editors and type checkers: the words' types are torch's on either engine. Type checkers take the first of
+    # two names, and torch.nn has modules of these too.
+    from mcore import functional as functional
+    from mcore import init as init
+    from mcore import linalg as linalg
+    from mcore import module as module
+
+    # isort: split
     from torch import *
     from torch.nn import *
 

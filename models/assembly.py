@@ -95,14 +95,16 @@ def build(read: config.Config) -> Any:
     if not isinstance(model, Mapping):
         wrong = "no section 'model'" if model is None else f"a model is a mapping, not {model!r}"
         raise ConfigError([read.mistake(("model",), wrong)])
+    whole = specs.type_of(model) is not None
+    if whole:
+        read.refuse(read.located(check(model), ("model",)))
     try:
-        if specs.type_of(model) is None:
-            return Assembly(model)
-        problems = check(model)
+        return specs.build(model) if whole else Assembly(model)
     except ConfigError as error:
-        problems = [Problem(mistake.path, mistake.message, ValueError) for mistake in error.mistakes]
-    read.refuse(read.located(problems, ("model",)))
-    return specs.build(model)
+        read.refuse(read.located(_problems(error), ("model",)))
+    # All but the weights was built before, without its numbers.
+    except (ValueError, OSError) as error:
+        raise ConfigError([read.mistake(("model", "weights"), str(error).rstrip("."))]) from error
 
 
 def check(model: Mapping[str, Any]) -> list[Problem]:
@@ -117,11 +119,15 @@ def check(model: Mapping[str, Any]) -> list[Problem]:
             with mcore.device("meta"):
                 specs.build({key: value for key, value in model.items() if key != "weights"})
         except ConfigError as error:
-            return [Problem(mistake.path, mistake.message, ValueError) for mistake in error.mistakes]
+            return _problems(error)
         # What a constructor refuses is the configuration's mistake; it names its class and what fits.
-        except (ValueError, TypeError, NotImplementedError) as error:
+        except (ValueError, TypeError, LookupError, NotImplementedError) as error:
             return [Problem((), str(error).rstrip("."), ValueError)]
     return problems
+
+
+def _problems(error: ConfigError) -> list[Problem]:
+    return [Problem(mistake.path, mistake.message, ValueError) for mistake in error.mistakes]
 
 
 def as_data(model: Mapping[str, Any]) -> dict[str, Any]:

@@ -12,12 +12,12 @@ from typing import Any
 import mcore
 from mcore import Module, ModuleDict, specs
 from mcore.config import ConfigError, Mistake
-from mcore.registry import lookup
+from mcore.registry import UnknownComponent, lookup
 from mcore.signatures import Problem, signature
-from models.component import Component, Feeds, Unbuilt, feeds_of, plain
+from models.component import Component, Feeds, Unbuilt, feeds_of, is_data, plain
 from models.functional.maps import as_channels, as_maps
 from models.graph import Node, Plan, Source, plan_of
-from models.utils.weights import load_weights
+from models.utils.weights import Report, load_weights
 
 # What makes a part: an object, an unbuilt part, a mapping with a type, or a name.
 Maker = Module | Unbuilt | Mapping[str, Any] | str
@@ -36,6 +36,8 @@ class Stage:
     #: What it gives, (channels, stride) of each map; empty for a part that gives no maps.
     features: list[tuple[int, int]] = field(default_factory=list)
     dims: int = 2
+    # Positions among the maps it is fed that it uses; None: all.
+    used: list[int] | None = None
     # Positions among its own maps that somebody needs; None: all.
     needed: list[int] | None = None
     #: The part without numbers; a given object stands for itself.
@@ -62,7 +64,6 @@ class Composite(Component):
         if plan.problems:
             raise ConfigError([Mistake(None, problem.path, problem.message) for problem in plan.problems])
         super().__init__()
-        _need(plan, stages)
         self._nodes = plan.nodes
         for slot in ("backbone", "neck", "head"):  # asked for, a part that isn't there is None
             setattr(self, slot, None)
@@ -91,6 +92,19 @@ class Composite(Component):
                 f"{', '.join(self.inputs)}."
             )
         return self._run(inputs, inputs[0].shape[2:])
+
+    def spec(self) -> dict[str, Any]:
+        """The type and the arguments; a part that came as an object has all of its own, so that none is added.
+
+        Raises:
+            ValueError: an argument is no plain data.
+        """
+        spec = super().spec()
+        received: Mapping[str, Any] = self._arguments  # type: ignore[assignment]  # kept by the metaclass
+        for name, value in received.items():
+            if isinstance(value, Component):
+                spec[name] = _defaults(value) | spec[name]
+        return spec
 
     def _run(self, inputs: Sequence[Any], size: Sequence[int]) -> Any:
         """What the parts make of the inputs; dense results are for an image of `size`, in pixels."""
@@ -131,6 +145,9 @@ def with_arguments(maker: Maker, **arguments: Any) -> Maker:
     A name or mapping takes those that its constructor knows and that it doesn't set itself; an object has its
     own already.
 
+    Raises:
+        ConfigError: no such backbone.
+
     >>> with_arguments("resnet18", in_channels=1, patch_size=4)
     {'type': 'resnet18', 'in_channels': 1}
     """
@@ -138,7 +155,10 @@ def with_arguments(maker: Maker, **arguments: Any) -> Maker:
         maker = {"type": maker}
     if not isinstance(maker, Mapping):
         return maker
-    known = signature(lookup(str(specs.type_of(maker)), "backbone").load()).parameters
+    try:
+        known = signature(lookup(str(specs.type_of(maker)), "backbone").load()).parameters
+    except UnknownComponent as error:
+        raise ConfigError([Mistake(None, ("backbone",), str(error).rstrip("."))]) from None
     return {**maker, **{key: value for key, value in arguments.items() if key in known and key not in maker}}
 
 
@@ -153,6 +173,7 @@ def sketch(plan: Plan) -> dict[str, Stage]:
                     stage.sketch = _made(stage)
                 stage.features = list(getattr(stage.sketch, "features", ()))
                 stage.dims = getattr(stage.sketch, "dims", 2)
+                stage.used = _positions_used(stage)
             except ConfigError as error:
                 plan.problems += [Problem(mistake.path, mistake.message, ValueError) for mistake in error.mistakes]
             # What a constructor refuses is the configuration's mistake; it names its class and what fits.
@@ -162,9 +183,13 @@ def sketch(plan: Plan) -> dict[str, Stage]:
                 stages[node.name] = stage
     for name, source in plan.outputs.items() if not plan.problems else ():
         count = len(stages[source.name].features)
-        if count and not _picked(source, count):
-            path = ("outputs",) if name is None else ("outputs", name)
-            plan.problems.append(Problem(path, f"{source} is none of the {count} maps of {source.name!r}", ValueError))
+        path = ("outputs",) if name is None else ("outputs", name)
+        if not count and source.pick is not None:
+            plan.refuse(path, f"{source.name!r} gives no maps to choose from; leave the [...] out")
+        elif count and not _picked(source, count):
+            plan.refuse(path, f"{source} is none of the {count} maps of {source.name!r}")
+    if not plan.problems:
+        _need(plan, stages)
     return stages
 
 
@@ -189,7 +214,7 @@ def _stage(node: Node, given: Mapping[str, Stage], sketched: Mapping[str, Stage]
                 raise _refusal(
                     fed.node, f"{_title(fed.sketch)} is a classifier and gives no maps; leave num_classes out"
                 )
-            raise _refusal(node, f"{source.name!r} gives no maps, so it can't feed {node.name!r}")
+            raise _refusal(node, f"{source.name!r} gives no maps, so it can't feed {node.name!r}", "from")
         whole = sketched[source.name]
         meant = _positions(node, source, len(whole.features))
         if fed is not whole:
@@ -201,9 +226,9 @@ def _stage(node: Node, given: Mapping[str, Stage], sketched: Mapping[str, Stage]
         features += [fed.features[position] for position in meant]
         dims.add(fed.dims)
     if len(dims) > 1:
-        raise _refusal(node, f"{node.name!r} is fed by parts of {' and '.join(map(str, sorted(dims)))} dimensions")
+        raise _refusal(node, f"{node.name!r} is fed by parts of {' and '.join(map(str, sorted(dims)))} dimensions", "from")
     if dims and len(node.sources) != sum(source.name in given for source in node.sources):
-        raise _refusal(node, f"{node.name!r} is fed by an input and by maps; feed it with one or the other")
+        raise _refusal(node, f"{node.name!r} is fed by an input and by maps; feed it with one or the other", "from")
     if dims:
         stage.order = sorted(range(len(features)), key=lambda index: features[index][1])
         stage.feeds = feeds_of([features[index] for index in stage.order], dims.pop())
@@ -214,17 +239,25 @@ def _positions(node: Node, source: Source, count: int) -> list[int]:
     """Which of `count` maps a source means."""
     meant = _picked(source, count)
     if not meant:
-        raise _refusal(node, f"{source} is none of the {count} maps of {source.name!r}")
+        raise _refusal(node, f"{source} is none of the {count} maps of {source.name!r}", "from")
     return meant
+
+
+def _positions_used(stage: Stage) -> list[int] | None:
+    """Positions among the maps that a stage is fed which its part uses; None: all."""
+    if not isinstance(stage.node.maker, Module):
+        return getattr(stage.sketch, "used", None)
+    # An object takes what it was made for: the maps that come, or the coarsest alone.
+    made_for = len(as_channels(stage.sketch._arguments.get("in_channels") or ()))
+    return [len(stage.order) - 1] if made_for == 1 and stage.order else None
 
 
 def _used(stage: Stage, source: Source, fed: Stage) -> list[int]:
     """Positions among the maps of `fed` that the part of `stage` uses of what `source` means."""
-    used = getattr(stage.sketch, "used", None)
-    if used is None:
+    if stage.used is None:
         return source.of(range(len(fed.features)))
     numbered = [(index, position) for index, picks in enumerate(stage.picks) if picks is not None for position in picks]
-    kept = {numbered[stage.order[position]] for position in used}
+    kept = {numbered[stage.order[position]] for position in stage.used}
     own = next(index for index, other in enumerate(stage.node.sources) if other is source)
     return [position for index, position in numbered if index == own and (index, position) in kept]
 
@@ -238,7 +271,7 @@ def _output(source: Source, stage: Stage) -> Source:
 
 
 def _need(plan: Plan, stages: Mapping[str, Stage]) -> None:
-    """Tells every stage which of its maps an output or a later part uses."""
+    """Tells every stage which of its maps an output or a later part uses; refuses one of which none is."""
     wanted: dict[str, set[int]] = {name: set() for name in stages}
     for source in plan.outputs.values():
         if stages[source.name].features:
@@ -248,6 +281,13 @@ def _need(plan: Plan, stages: Mapping[str, Stage]) -> None:
             if source.name in stages:
                 wanted[source.name] |= set(_used(stages[node.name], source, stages[source.name]))
     for name, stage in stages.items():
+        if stage.features and not wanted[name]:
+            fed = [node.name for node in plan.nodes if any(source.name == name for source in node.sources)]
+            plan.refuse(
+                stage.node.path,
+                f"{' and '.join(map(repr, fed))} uses none of the maps of {name!r}; "
+                "merge them, as with merge: concat, or take it away",
+            )
         # A part that can't leave out maps gives all of them.
         if 0 < len(wanted[name]) < len(stage.features) and "out_indices" in _parameters(stage.sketch):
             needed = sorted(wanted[name])
@@ -306,36 +346,40 @@ def _made(stage: Stage, more: dict[str, Any] | None = None, *, final: bool = Fal
         if feeds is None:
             raise _refusal(node, f"{node.name} is fed by the input, so it needs in_channels")
         maker = maker.build(feeds)
+    elif isinstance(maker, Composite) and "type" not in maker.spec():
+        raise _refusal(node, "an assembly is no part of another, as no configuration could name it; give its parts")
     elif feeds is not None:
-        _check_whole(node, maker, feeds)
+        _check_channels(node, maker, feeds)
+    dims = None if feeds is None else feeds.dims
+    if dims is not None and getattr(maker, "dims", dims) != dims:
+        raise _refusal(node, f"{_title(maker)} has dims={maker.dims}, but what feeds it has {dims}")
     if final and weights is not None:
-        maker.weights_report = load_weights(maker, weights)
+        maker.weights_report = _loaded(node, maker, weights)
     return maker
 
 
-def _check_whole(node: Node, part: Any, feeds: Feeds) -> None:
-    """Refuses a part whose own channels or dimensions aren't those of what feeds it."""
+def _loaded(node: Node, part: Module, weights: Any) -> Report:
+    try:
+        return load_weights(part, weights)
+    # What a file holds is the configuration's mistake too.
+    except (ValueError, OSError) as error:
+        raise _refusal(node, str(error).rstrip("."), "weights") from error
+
+
+def _check_channels(node: Node, part: Any, feeds: Feeds) -> None:
+    """Refuses a part whose own channels aren't those of what feeds it, nor of the coarsest map alone."""
     expected = getattr(part, "_arguments", {}).get("in_channels")
-    if expected is not None:
-        channels = as_channels(expected)
-        used = tuple(
-            feeds.channels[position] for position in getattr(part, "used", ()) if position < len(feeds.channels)
+    if expected is not None and as_channels(expected) not in (feeds.channels, feeds.channels[-1:]):
+        fed = " + ".join(map(str, node.sources))
+        raise _refusal(
+            node,
+            f"{_title(part)} was made for in_channels={list(as_channels(expected))}, but {fed} gives "
+            f"{list(feeds.channels)}; leave in_channels out to have it computed",
         )
-        # A head may be made for the maps that it takes alone.
-        if channels not in (feeds.channels, feeds.channels[-1:], used):
-            fed = " + ".join(map(str, node.sources))
-            raise _refusal(
-                node,
-                f"{_title(part)} was made for in_channels={list(channels)}, but {fed} gives "
-                f"{list(feeds.channels)}; leave in_channels out to have it computed",
-            )
-    dims = getattr(part, "dims", feeds.dims)
-    if dims != feeds.dims:
-        raise _refusal(node, f"{_title(part)} has dims={dims}, but what feeds it has {feeds.dims}")
 
 
-def _refusal(node: Node, message: str) -> ConfigError:
-    return ConfigError([Mistake(None, node.path, message)])
+def _refusal(node: Node, message: str, *key: str) -> ConfigError:
+    return ConfigError([Mistake(None, (*node.path, *key), message)])
 
 
 def _fed(stage: Stage, values: Mapping[str, Any]) -> Any:
@@ -368,6 +412,12 @@ def spec_of(part: Any, name: str) -> dict[str, Any]:
     if isinstance(part, Unbuilt | Component):
         return part.spec()
     raise ValueError(f"{name}: {type(part).__name__} is no component of the registry.")
+
+
+def _defaults(part: Component) -> dict[str, Any]:
+    """What a part's constructor takes where nothing is given, as far as a configuration can hold it."""
+    parameters = {name: parameter.default for name, parameter in _parameters(part).items() if name != "weights"}
+    return {"type": ""} | {name: plain(value, name) for name, value in parameters.items() if is_data(value)}
 
 
 def _title(part: Any) -> str:

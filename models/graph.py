@@ -3,21 +3,25 @@
 A plan is made and checked from names and data alone, before anything is built.
 """
 
+import keyword
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from mcore import Module, specs
+from mcore import Module, ModuleDict, specs
 from mcore.signatures import Path, Problem
 from mcore.vocabulary import nearest
 from models.component import Unbuilt
+from models.utils.weights import check_weights
 
 # The name of what the network is called with.
 INPUT = "input"
 # Parts with a place of their own, and the kind that each place fixes.
 PLACES = {"backbone": "backbone", "neck": "neck", "head": "head"}
 KEYS = (*PLACES, "heads", "parts", "inputs", "outputs")
+# What a network of parts knows about itself, by names that no part can have.
+RESERVED = ("config", "dims", "features", "heads", "inputs", "part", "spec", "weights_report")
 # What an assembling adds to a part's arguments by itself.
 COMPUTED = ("in_channels", "in_strides", "dims")
 
@@ -69,8 +73,6 @@ class Node:
     kind: str | None
     sources: list[Source]
     path: Path
-    # Of maps from several sources: which comes first, second, ...; set when strides are known.
-    order: tuple[int, ...] = ()
 
 
 @dataclass
@@ -93,20 +95,25 @@ def plan_of(model: Mapping[str, Any]) -> Plan:
     plan = Plan()
     _read_inputs(plan, model.get("inputs"))
     for key in model:
-        if key not in KEYS:
-            likely = nearest(key, (*KEYS, "type"), most=1)
+        if key not in KEYS and not (key == "type" and model[key] is None):
+            likely = nearest(str(key), (*KEYS, "type"), most=1)
             meant = f" (did you mean {likely[0]!r}?)" if likely else f"; there are {', '.join(KEYS)}"
             plan.refuse((key,), f"a model has no {key!r}{meant}")
     _read_nodes(plan, model)
     if not plan.nodes and not plan.problems:
         plan.refuse((), "a model has a backbone, or parts, or a type; this one is empty")
     names = [node.name for node in plan.nodes]
+    made: dict[int, str] = {}
     for node in plan.nodes:
         _check_sources(plan, node, names)
         _check_maker(plan, node)
+        # The configuration couldn't tell that two parts have the same weights.
+        if isinstance(node.maker, Module) and made.setdefault(id(node.maker), node.name) != node.name:
+            plan.refuse(node.path, f"the same object is {made[id(node.maker)]!r} already; give a copy, or make it anew")
     _read_outputs(plan, model.get("outputs"), names)
     if not plan.problems:
         _sort(plan)
+    if not plan.problems:
         _check_use(plan)
     return plan
 
@@ -115,7 +122,7 @@ def _read_inputs(plan: Plan, inputs: Any) -> None:
     if inputs is None:
         return
     names = [inputs] if isinstance(inputs, str) else inputs
-    plain = isinstance(names, list | tuple) and all(isinstance(name, str) and name.isidentifier() for name in names)
+    plain = isinstance(names, list | tuple) and all(_is_word(name) for name in names)
     if not plain or not names or len(set(names)) < len(names):
         plan.refuse(("inputs",), f"inputs are names, each once, as in [image, depth]; not {inputs!r}")
     else:
@@ -146,10 +153,17 @@ def _mapping(plan: Plan, model: Mapping[str, Any], key: str) -> Mapping[str, Any
     return value
 
 
+def _is_word(name: Any) -> bool:
+    """Whether Python can call something `name`, as `to_source` does."""
+    return isinstance(name, str) and name.isidentifier() and not keyword.iskeyword(name) and name != "self"
+
+
 def _add(plan: Plan, name: str, maker: Any, kind: str | None, before: str, path: Path) -> None:
-    own = name.rpartition(".")[2]
-    if not own.isidentifier() or own in plan.inputs or hasattr(Module, own):
+    own = path[-1]
+    taken = ModuleDict if path[0] == "heads" else Module
+    if not _is_word(own) or own.startswith("_") or own in (*plan.inputs, *RESERVED) or hasattr(taken, own):
         plan.refuse(path, f"{own!r} can't name a part: it is no plain word, or has a meaning already")
+        return
     given: Any = before
     if isinstance(maker, str):
         maker = {"type": maker}
@@ -169,6 +183,8 @@ def _check_sources(plan: Plan, node: Node, names: Sequence[str]) -> None:
     for source in node.sources:
         if source.name == node.name:
             plan.refuse((*node.path, "from"), f"{node.name!r} feeds itself")
+        elif source.name in plan.inputs and source.pick is not None:
+            plan.refuse((*node.path, "from"), f"{source} is no map: {source.name!r} is an image; leave out the [...]")
         elif source.name not in known:
             likely = nearest(source.name, known, most=1)
             meant = f" (did you mean {likely[0]!r}?)" if likely else f"; there are {', '.join(known)}"
@@ -185,8 +201,15 @@ def _check_maker(plan: Plan, node: Node) -> None:
     elif specs.type_of(maker) is None:
         plan.refuse(node.path, "a part needs a type")
     else:
+        if maker.get("@mode", "regular") != "regular":
+            plan.refuse((*node.path, "@mode"), "a part is built, and isn't partial; leave @mode out")
         # Any part may have weights from a file; they are loaded when it is built.
         arguments = {key: value for key, value in maker.items() if key != "weights"}
+        if maker.get("weights") is not None:
+            try:
+                check_weights(maker["weights"])
+            except (ValueError, OSError) as error:
+                plan.refuse((*node.path, "weights"), str(error).removeprefix("weights: ").rstrip("."))
         plan.problems += specs.check(arguments, kind=node.kind, path=node.path)
 
 
@@ -200,6 +223,9 @@ def _read_outputs(plan: Plan, outputs: Any, names: Sequence[str]) -> None:
     given = outputs if isinstance(outputs, Mapping) else {None: outputs}
     for name, text in given.items():
         path: Path = ("outputs",) if name is None else ("outputs", name)
+        if isinstance(outputs, Mapping) and not isinstance(name, str):
+            plan.refuse(("outputs",), f"outputs have names, and {name!r} is no text")
+            continue
         source = Source.read(text) if isinstance(text, str) else None
         if source is None:
             plan.refuse(path, f"{text!r} is no name of a part, as in head or backbone[0]")

@@ -56,7 +56,8 @@ def to_onnx(
         net: a module of either engine; on the torch engine also one that nobody here wrote.
         inputs: a tensor, or a tuple of tensors, as `net` takes them.
         input_names: names of the inputs in the file; by default those of forward's parameters.
-        output_names: names of the outputs; by default the keys or numbers of forward's result.
+        output_names: names of the outputs; by default the keys or numbers of forward's result, with a number behind
+            where an input or a weight is called so.
         dynamic: "auto" opens the batch and the spatial axes where the network allows; a mapping of input name or
             number to axes (a list, or axis -> name) opens exactly those; None or {} opens none.
         strict: never fall back to torch's own exporter.
@@ -99,6 +100,8 @@ def export(
     arrays = arrays_of(inputs)
     further = [arrays_of(other) for other in others]
     names = _input_names(net, len(arrays), input_names)
+    if both := [name for name in output_names or () if name in names]:
+        raise ValueError(f"output_names: {', '.join(both)} can't name outputs, since inputs are called so.")
     try:
         exported = _recorded_export(net, arrays, further, names, output_names, dynamic, opset or proto.OPSET)
     except NotImplementedError as error:
@@ -164,7 +167,11 @@ def _recorded_export(
         )
     report.guards = guards_of(recorded)
     report.notes += _notes_on_mode(net, record, arrays, labels, recorded)
-    outputs = _output_names(recorded.names, output_names)
+    states = {state_names.get(tensor._uid, "") for tensor in recorded.recorder.states.values()}
+    outputs = _output_names(recorded.names, output_names, {*names, *states})
+    if output_names is None:
+        numbered = [(was, name) for was, name in zip(recorded.names, outputs, strict=True) if was != name]
+        report.notes += [f"output {was!r} is called {name!r}: the file has another {was!r}" for was, name in numbered]
     model = write(recorded, names, outputs, state_names, opset)
     report.axes = {name: axes for name, axes in zip(names, labels, strict=True) if axes}
     report.axes |= {info.name: axes for info in model.graph.output if (axes := _open_axes(info))}
@@ -242,9 +249,18 @@ def _input_names(net: Any, count: int, given: Sequence[str] | None) -> list[str]
     return out + [f"input_{k}" for k in range(len(out), count)]
 
 
-def _output_names(found: Sequence[str], given: Sequence[str] | None) -> list[str]:
+def _output_names(found: Sequence[str], given: Sequence[str] | None, taken: set[str]) -> list[str]:
+    """The given names, or those found, with numbers where an input, a weight or another output is called so."""
     if given is None:
-        return list(found)
+        names: list[str] = []
+        for name in found:
+            free, number = name, 0
+            # A number must not make the name of a later output.
+            while free in taken or free in names or (number and free in found):
+                number += 1
+                free = f"{name}_{number}"
+            names.append(free)
+        return names
     if len(given) != len(found) or len(set(given)) != len(found):
         raise ValueError(f"output_names: {len(found)} different names are needed, got {list(given)}.")
     return list(given)

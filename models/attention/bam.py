@@ -19,6 +19,7 @@ class BAM(Module):
         returns: the same
 
     Args:
+        channels: of what comes and goes.
         reduction: channels inside both branches are `channels // reduction`, at least 1.
         dilation: of the two 3x3 convolutions that look around.
         join: "sum" of the two branches, as in the paper (equation 2), or "product", as in the authors' code

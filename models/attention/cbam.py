@@ -7,7 +7,7 @@ Names: attributes are timm's, so its weights load as they are.
 import mcore
 from mcore import Module, Tensor
 from models.basicblocks.conv import CONV_BN_ACT, ConvNormAct
-from models.basicblocks.layers import Factory, activation_layer, layers
+from models.basicblocks.layers import Choice, activation_layer, layers
 
 
 class CBAM(Module):
@@ -18,6 +18,7 @@ class CBAM(Module):
         returns: the same
 
     Args:
+        channels: of what comes and goes.
         reduction: channels between the two convolutions are `channels / reduction`, rounded, at least 1.
         reduced: those channels themselves.
         kernel_size: of the convolution that weighs pixels, odd.
@@ -34,7 +35,7 @@ class CBAM(Module):
         *,
         reduced: int | None = None,
         kernel_size: int = 7,
-        gate: str | Factory = "sigmoid",
+        gate: Choice = "sigmoid",
         dims: int = 2,
     ) -> None:
         if kernel_size % 2 == 0:
@@ -51,7 +52,7 @@ class CBAM(Module):
 class _Channels(Module):
     """`x * gate(mlp(mean(x)) + mlp(max(x)))`: equation 2."""
 
-    def __init__(self, channels: int, between: int, *, gate: str | Factory, dims: int) -> None:
+    def __init__(self, channels: int, between: int, *, gate: Choice, dims: int) -> None:
         super().__init__()
         conv = layers(dims, of="CBAM").conv
         self.fc1, self.fc2 = conv(channels, between, 1, bias=False), conv(between, channels, 1, bias=False)
@@ -66,7 +67,7 @@ class _Channels(Module):
 class _Pixels(Module):
     """`x * gate(conv([mean; max] over channels))`: equation 3."""
 
-    def __init__(self, kernel_size: int, *, gate: str | Factory, dims: int) -> None:
+    def __init__(self, kernel_size: int, *, gate: Choice, dims: int) -> None:
         super().__init__()
         self.conv = ConvNormAct(2, 1, kernel_size, activation=None, names=CONV_BN_ACT, dims=dims)
         self.gate = activation_layer(gate, of="CBAM")

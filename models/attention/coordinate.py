@@ -6,7 +6,7 @@ Names: attributes are the authors' and timm's, so their weights load as they are
 
 import mcore
 from mcore import Module, Tensor
-from models.basicblocks.layers import Factory, activation_layer, layers, norm_layer
+from models.basicblocks.layers import Choice, activation_layer, layers, norm_layer
 
 
 class CoordinateAttention(Module):
@@ -17,10 +17,11 @@ class CoordinateAttention(Module):
         returns: the same
 
     Args:
+        channels: of what comes and goes.
         reduction: channels between are `channels // reduction`, at least 8.
         reduced: those channels themselves.
         bias: of the convolutions; timm's have none.
-        norm: "batch", "instance", "group", a constructor, or None.
+        norm: "batch", "instance", "group", one with arguments, a constructor, or None.
         activation: between the convolutions.
         gate: "sigmoid" or "hardsigmoid".
         dims: 1, 2 or 3; the paper's two axes, or each there is. Along a single axis there is no mean to take.
@@ -35,9 +36,9 @@ class CoordinateAttention(Module):
         *,
         reduced: int | None = None,
         bias: bool = True,
-        norm: str | Factory | None = "batch",
-        activation: str | Factory = "hardswish",
-        gate: str | Factory = "sigmoid",
+        norm: Choice = "batch",
+        activation: Choice = "hardswish",
+        gate: Choice = "sigmoid",
         dims: int = 2,
     ) -> None:
         name = "CoordinateAttention"

@@ -19,6 +19,7 @@ class CrissCross(Module):
         returns: the same
 
     Args:
+        channels: of what comes and goes.
         reduction: channels of queries and keys are `channels // reduction`, at least 1.
         recurrence: how often; twice, every pixel reaches every other in 2-D, and so on for each axis more.
         zero_init: starts as the identity, with zero for gamma, as published.

@@ -21,6 +21,7 @@ class ECA(Module):
     Args:
         channels: of what comes.
         kernel_size: how many neighbours count, odd; where left out, more for more channels.
+        dims: 1, 2 or 3.
 
     Source: section 3.3, equation 12 with gamma 2 and b 1.
     """

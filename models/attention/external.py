@@ -18,6 +18,7 @@ class ExternalAttention(Module):
         returns: the same, 0 or more
 
     Args:
+        channels: of what comes and goes.
         memory: how many entries the memory has.
         dims: 1, 2 or 3.
 

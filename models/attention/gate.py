@@ -5,7 +5,7 @@ Names: attributes are MONAI's, whose convolutions stand one level deeper (W_g.0.
 """
 
 from mcore import Module, ReLU, Sequential, Sigmoid, Tensor
-from models.basicblocks.layers import Factory, layers, norm_layer
+from models.basicblocks.layers import Choice, layers, norm_layer
 from models.functional.sizes import resize
 
 
@@ -18,10 +18,11 @@ class AttentionGate(Module):
         returns: as x
 
     Args:
+        channels: of the map that is weighed.
         gate_channels: of the coarser map; `channels`, where left out.
         between: channels inside; half of `channels`, where left out.
         resized: brings what the gate says to the size of x; False saves that where sizes agree.
-        norm: "batch", "instance", "group", a constructor, or None.
+        norm: "batch", "instance", "group", one with arguments, a constructor, or None.
         dims: 1, 2 or 3.
 
     Differs: x keeps its size and the gate's is raised, where the paper lowers the one and raises the weights.
@@ -34,7 +35,7 @@ class AttentionGate(Module):
         *,
         between: int | None = None,
         resized: bool = True,
-        norm: str | Factory | None = "batch",
+        norm: Choice = "batch",
         dims: int = 2,
     ) -> None:
         conv, make_norm = layers(dims, of="AttentionGate").conv, norm_layer(norm, dims, of="AttentionGate")

@@ -9,7 +9,7 @@ from collections import OrderedDict
 from typing import Literal
 
 from mcore import Module, Sequential, Tensor, init
-from models.basicblocks.layers import Factory, activation_layer, layers
+from models.basicblocks.layers import Choice, activation_layer, layers
 from models.basicblocks.norm import ChannelNorm
 
 
@@ -21,6 +21,7 @@ class GlobalContext(Module):
         returns: the same
 
     Args:
+        channels: of what comes and goes.
         reduction: channels between the two convolutions are `channels / reduction`, rounded, at least 2, since
             the norm between leaves nothing of one; timm's is 8.
         reduced: those channels themselves.
@@ -39,7 +40,7 @@ class GlobalContext(Module):
         reduced: int | None = None,
         fuse: Literal["add", "scale", "both"] = "add",
         pool: Literal["attention", "mean"] = "attention",
-        gate: str | Factory = "sigmoid",
+        gate: Choice = "sigmoid",
         zero_init: bool = False,
         dims: int = 2,
     ) -> None:

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from mcore import Module, Sequential, Tensor, init
 from models.basicblocks.conv import CONV_BN_ACT, ConvNormAct
-from models.basicblocks.layers import Factory, layers
+from models.basicblocks.layers import Choice, layers
 
 Pairing = Literal["gaussian", "embedded", "dot", "concat"]
 
@@ -21,6 +21,7 @@ class NonLocal(Module):
         returns: the same
 
     Args:
+        channels: of what comes and goes.
         reduction: channels inside are `channels // reduction`, at least 1.
         pairing: how much two pixels go together: "gaussian", softmax of x_i . x_j; "embedded", of
             theta(x_i) . phi(x_j); "dot", that product by the number of pixels; "concat", a learned weight of
@@ -42,7 +43,7 @@ class NonLocal(Module):
         pairing: Pairing = "embedded",
         subsample: bool = False,
         scaled: bool = True,
-        norm: str | Factory | None = None,
+        norm: Choice = None,
         zero_init: bool = False,
         dims: int = 2,
     ) -> None:
@@ -97,7 +98,7 @@ def _linear(
     in_channels: int,
     out_channels: int,
     *,
-    norm: str | Factory | None = None,
+    norm: Choice = None,
     bias: bool | None = None,
     dims: int,
 ) -> ConvNormAct:

@@ -7,7 +7,6 @@ Names: attributes are segmentation-models', so its weights load as they are.
 
 from mcore import Module, ReLU, Sequential, Sigmoid, Tensor
 from models.basicblocks.layers import layers
-from models.basicblocks.ppm import POOLS
 
 
 class SCSE(Module):
@@ -18,6 +17,7 @@ class SCSE(Module):
         returns: the same
 
     Args:
+        channels: of what comes and goes.
         reduction: channels between the two convolutions of cSE are `channels // reduction`, at least 1.
         dims: 1, 2 or 3.
 
@@ -25,10 +25,17 @@ class SCSE(Module):
     """
 
     def __init__(self, channels: int, reduction: int = 16, *, dims: int = 2) -> None:
-        conv, between = layers(dims, of="SCSE").conv, max(1, channels // reduction)
+        between = max(1, channels // reduction)
         super().__init__()
-        self.cSE = Sequential(POOLS[dims](1), conv(channels, between, 1), ReLU(), conv(between, channels, 1), Sigmoid())
-        self.sSE = Sequential(conv(channels, 1, 1), Sigmoid())
+        self.cSE = channel_weights(channels, between, dims=dims, of="SCSE")
+        self.sSE = Sequential(layers(dims, of="SCSE").conv(channels, 1, 1), Sigmoid())
 
     def forward(self, x: Tensor) -> Tensor:
         return x * self.cSE(x) + x * self.sSE(x)
+
+
+def channel_weights(channels: int, between: int, *, dims: int, of: str) -> Sequential:
+    """Weights of channels between 0 and 1, from their means: (n, channels, *size) to (n, channels, 1, ...)."""
+    kit = layers(dims, of=of)
+    reduce, expand = kit.conv(channels, between, 1), kit.conv(between, channels, 1)
+    return Sequential(kit.adaptive_avg_pool(1), reduce, ReLU(), expand, Sigmoid())

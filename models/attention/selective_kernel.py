@@ -31,6 +31,7 @@ class SK(Module):
         reduction: channels between the two that select are `out_channels` divided by it, a multiple of `divisor`.
         divisor: what those channels are a multiple of.
         split: each convolution sees its share of the channels instead of all.
+        dims: 1, 2 or 3.
 
     Differs: `split` is timm's, which saves parameters.
 

@@ -26,6 +26,7 @@ class SplitAttention(Module):
         groups: the paper's cardinal groups; both are divided among them.
         radix: how many maps; one is weighed by a gate instead.
         reduction: channels between the two that weigh are `radix * in_channels` divided by it, at least 32.
+        dims: 1, 2 or 3.
 
     Raises:
         ValueError: channels that groups don't divide.

@@ -4,7 +4,7 @@ Source: Hu et al., "Squeeze-and-Excitation Networks", arXiv:1709.01507, section 
 """
 
 from mcore import Module, Tensor
-from models.basicblocks.layers import Factory, activation_layer, layers
+from models.basicblocks.layers import Choice, activation_layer, layers
 
 
 class SE(Module):
@@ -21,6 +21,7 @@ class SE(Module):
         activation: between the two convolutions.
         gate: after them, "sigmoid" or "hardsigmoid".
         names: of the two convolutions, as the family's publisher calls them.
+        dims: 1, 2 or 3.
     """
 
     def __init__(
@@ -29,8 +30,8 @@ class SE(Module):
         reduction: int = 16,
         *,
         reduced: int | None = None,
-        activation: str | Factory = "relu",
-        gate: str | Factory = "sigmoid",
+        activation: Choice = "relu",
+        gate: Choice = "sigmoid",
         names: tuple[str, str] = ("fc1", "fc2"),
         dims: int = 2,
     ) -> None:

@@ -2,16 +2,21 @@
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import Any, NamedTuple, TypeVar
 
 from mcore import Module, Tensor
+from mcore.vocabulary import nearest
 from models.component import Component
 from models.utils.weights import load_weights
+
+Row = TypeVar("Row")
 
 Weights = str | os.PathLike[str] | Mapping[str, Any] | None
 
 
-class Level(NamedTuple):
+@dataclass(frozen=True)
+class Level:
     """What a backbone can return: `index` counts from 0 at stride 2, so that the stride is `2 ** (index + 1)`."""
 
     index: int
@@ -23,7 +28,7 @@ class Backbone(Component):
     """A tuple of feature maps, finest first; with `num_classes`, the published classifier.
 
     A family calls `super().__init__` with its levels, builds its layers only as far as `last_level` says,
-    and ends its constructor with `_complete`. It names its parts in `stages`, stem first.
+    and ends its constructor with `_complete`. It names its parts in `by_stage`, stem first.
 
     Args:
         variant: the name of the size, for messages.
@@ -49,6 +54,10 @@ class Backbone(Component):
         out_indices: Sequence[int] | None,
     ) -> None:
         super().__init__()
+        received: Any = self._arguments  # kept by the metaclass
+        for name in ("in_channels", "num_classes"):
+            if received.get(name) is not None and received[name] < 1:
+                raise ValueError(f"{variant}: {name}={received[name]} is not 1 or more.")
         there = {level.index: level for level in levels}
         chosen = tuple(i for i in there if i > 0) if out_indices is None else tuple(out_indices)
         if not chosen or sorted(set(chosen)) != list(chosen) or not set(chosen) <= set(there):
@@ -65,9 +74,9 @@ class Backbone(Component):
         self.features = [(there[i].channels, there[i].stride) for i in self.out_indices]
         self.frozen_stages = -1
 
-    def stages(self) -> list[list[Module]]:
+    def by_stage(self) -> list[list[Module]]:
         """What was built, by stage: the stem, then each stage. A stage ends where a level is reached."""
-        raise NotImplementedError(f"{type(self).__name__} names no stages.")
+        raise NotImplementedError(f"{type(self).__name__} doesn't say what its stages are: by_stage is missing.")
 
     def chosen(self, maps: Sequence[Tensor], *, first: int = 0) -> tuple[Tensor, ...]:
         """The maps to return out of those of all levels from `first` on."""
@@ -82,7 +91,9 @@ class Backbone(Component):
 
     def _complete(self, frozen_stages: int, weights: Weights) -> None:
         """Freezes stages up to `frozen_stages` (0 the stem, -1 none) and loads a file; constructors end with it."""
-        last = len(self.stages()) - 1
+        built, coarsest = len(self.by_stage()) - 1, self.levels[-1].index
+        # A stage that no chosen level needs may be named, though it isn't there.
+        last = built if self.last_level == coarsest else max(built, coarsest)
         if not -1 <= frozen_stages <= last:
             raise ValueError(
                 f"{self.variant}: frozen_stages={frozen_stages} is not -1 (none), 0 (the stem) or a stage up to {last}."
@@ -94,7 +105,19 @@ class Backbone(Component):
             self.weights_report = load_weights(self, weights)
 
     def _frozen(self) -> list[Module]:
-        return [part for stage in self.stages()[: self.frozen_stages + 1] for part in stage]
+        return [part for stage in self.by_stage()[: self.frozen_stages + 1] for part in stage]
+
+
+def row_of(rows: Mapping[str, Row], variant: str, *, of: str) -> Row:
+    """The row of a table of sizes; `of` is the class that asks, named in the error.
+
+    Raises:
+        ValueError: there is no such row.
+    """
+    if variant not in rows:
+        near = nearest(variant, rows, least=0.0, most=1)[0]
+        raise ValueError(f"{of}: variant {variant!r} is none of {', '.join(rows)}; the nearest is {near!r}.")
+    return rows[variant]
 
 
 def levels_of(channels: Sequence[int], *, first: int = 0, output_stride: int = 32) -> list[Level]:

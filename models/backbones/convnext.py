@@ -11,7 +11,7 @@ from typing import Literal, NamedTuple
 
 from mcore import Linear, Module, ModuleList, Sequential, Tensor
 from mcore import functional as F
-from models.backbones.base import Backbone, Step, Weights, levels_of, steps_to
+from models.backbones.base import Backbone, Step, Weights, levels_of, row_of, steps_to
 from models.basicblocks.convnext import ConvNeXtBlock
 from models.basicblocks.drop import rising
 from models.basicblocks.layers import layers
@@ -83,7 +83,7 @@ class ConvNeXt(Backbone):
         frozen_stages: int = -1,
         weights: Weights = None,
     ) -> None:
-        row = _row(variant)
+        row = row_of(SIZES, variant, of="ConvNeXt")
         steps = steps_to(output_stride, (1, 2, 2, 2), reached=4, variant=variant)
         super().__init__(
             variant,
@@ -96,7 +96,7 @@ class ConvNeXt(Backbone):
         rates = rising(drop_path_rate, row.depths)
         self.stem = Sequential(conv(in_channels, row.channels[0], 4, stride=4), ChannelNorm(row.channels[0]))
         built = (_Stage(row, i, step=steps[i], rates=rates[i], dims=dims) for i in range(self.last_level))
-        self._put("stages", ModuleList(built))
+        self.stages = ModuleList(built)
         if num_classes is not None:
             self.head = Sequential()
             self.head.add_module("norm", ChannelNorm(row.channels[-1]))
@@ -107,13 +107,13 @@ class ConvNeXt(Backbone):
     def forward(self, x: Tensor) -> Tensor | tuple[Tensor, ...]:
         x = self.stem(x)
         maps = []
-        for stage in self._layer("stages"):
+        for stage in self.stages:
             x = stage(x)
             maps.append(x)
         return self.chosen(maps, first=1) if self.num_classes is None else self.head(x.flatten(2).mean(2))
 
-    def stages(self) -> list[list[Module]]:
-        return [[self.stem], *([stage] for stage in self._layer("stages"))]
+    def by_stage(self) -> list[list[Module]]:
+        return [[self.stem], *([stage] for stage in self.stages)]
 
 
 class _Stage(Module):
@@ -157,12 +157,6 @@ class _Stage(Module):
             return x
         before = self.dilation // 2
         return F.pad(x, (before, self.dilation - before) * (x.ndim - 2))
-
-
-def _row(variant: str) -> Row:
-    if variant not in SIZES:
-        raise ValueError(f"ConvNeXt: variant {variant!r} is none of {', '.join(SIZES)}.")
-    return SIZES[variant]
 
 
 convnext_atto = sized(ConvNeXt, "convnext_atto")

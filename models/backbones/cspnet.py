@@ -12,11 +12,11 @@ from functools import partial
 from typing import Any, Literal, NamedTuple
 
 from mcore import LeakyReLU, Module, Sequential, Tensor
-from models.backbones.base import Backbone, Step, Weights, levels_of, steps_to
+from models.backbones.base import Backbone, Step, Weights, levels_of, row_of, steps_to
 from models.basicblocks.classifier import fc_head
 from models.basicblocks.conv import CONV_BN_ACT, ConvNormAct
 from models.basicblocks.csp import CSPStage, DarknetStage
-from models.basicblocks.layers import Factory, layers
+from models.basicblocks.layers import Choice, Factory, layers
 from models.component import sized
 from models.utils.initialise import kaiming_fan_out
 
@@ -132,7 +132,7 @@ class CSPNet(Backbone):
         frozen_stages: int = -1,
         weights: Weights = None,
     ) -> None:
-        row = _row(variant)
+        row = row_of(DEPTHS, variant, of="CSPNet")
         activation = _activation(row, negative_slope, variant)
         strides = (1 if row.stem_pool else 2, *(2 for _ in row.widths[1:]))
         steps = steps_to(output_stride, strides, reached=row.stem_stride * (1 + row.stem_pool), variant=variant)
@@ -153,7 +153,7 @@ class CSPNet(Backbone):
             stage = _stage(row, given, index, step=steps[index], activation=activation, dims=dims)
             stages.add_module(str(index), stage)
             given = row.widths[index]
-        self._put("stages", stages)
+        self.stages = stages
         if num_classes is not None:
             self.head = fc_head(given, num_classes)
         kaiming_fan_out(self)
@@ -165,21 +165,15 @@ class CSPNet(Backbone):
         for layer in stem.values():
             x = layer(x)
         maps = [x]
-        for index, stage in enumerate(self._layer("stages")):
+        for index, stage in enumerate(self.stages):
             x = stage(pool(x) if pool is not None and index == 0 else x)
             maps.append(x)
         if self.num_classes is not None:
             return self.head(x.flatten(2).mean(2))
         return self.chosen(maps, first=self._first)
 
-    def stages(self) -> list[list[Module]]:
-        return [[self.stem], *([stage] for stage in self._layer("stages"))]
-
-
-def _row(variant: str) -> Row:
-    if variant not in DEPTHS:
-        raise ValueError(f"CSPNet: variant {variant!r} is none of {', '.join(DEPTHS)}.")
-    return DEPTHS[variant]
+    def by_stage(self) -> list[list[Module]]:
+        return [[self.stem], *([stage] for stage in self.stages)]
 
 
 def _activation(row: Row, negative_slope: float | None, variant: str) -> str | Factory:
@@ -190,7 +184,7 @@ def _activation(row: Row, negative_slope: float | None, variant: str) -> str | F
     return partial(LeakyReLU, negative_slope)
 
 
-def _stem(row: Row, in_channels: int, *, activation: str | Factory, dims: int) -> Sequential:
+def _stem(row: Row, in_channels: int, *, activation: Choice, dims: int) -> Sequential:
     stem = Sequential()
     for number, channels in enumerate(row.stem):
         conv = ConvNormAct(
@@ -210,7 +204,7 @@ def _stem(row: Row, in_channels: int, *, activation: str | Factory, dims: int) -
 
 
 def _stage(
-    row: Row, in_channels: int, index: int, *, step: Step, activation: str | Factory, dims: int
+    row: Row, in_channels: int, index: int, *, step: Step, activation: Choice, dims: int
 ) -> CSPStage | DarknetStage:
     channels = row.widths[index]
     common: dict[str, Any] = {

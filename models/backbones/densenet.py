@@ -9,7 +9,7 @@ from typing import Literal, NamedTuple
 
 from mcore import Linear, Module, Sequential, Tensor
 from mcore import functional as F
-from models.backbones.base import Backbone, Weights, levels_of, steps_to
+from models.backbones.base import Backbone, Weights, levels_of, row_of, steps_to
 from models.basicblocks.dense import dense_block, transition
 from models.basicblocks.layers import layers
 from models.component import sized
@@ -69,7 +69,7 @@ class DenseNet(Backbone):
         frozen_stages: int = -1,
         weights: Weights = None,
     ) -> None:
-        row = _row(variant)
+        row = row_of(DEPTHS, variant, of="DenseNet")
         steps = steps_to(output_stride, (1, 2, 2, 2), reached=4, variant=variant)
         channels = _channels(row)
         super().__init__(
@@ -113,19 +113,13 @@ class DenseNet(Backbone):
             maps.append(x)
         return self.chosen(maps) if self.num_classes is None else self._layer("classifier")(x.flatten(2).mean(2))
 
-    def stages(self) -> list[list[Module]]:
+    def by_stage(self) -> list[list[Module]]:
         body = self._layer("features")
         stages = [[body.conv0, body.norm0]]
         for index in range(1, self.last_level + 1):
             names = (f"transition{index - 1}", f"denseblock{index}", "norm5" if index == 4 else "")
             stages.append([layer for name, layer in body.named_children() if name in names])
         return stages
-
-
-def _row(variant: str) -> Row:
-    if variant not in DEPTHS:
-        raise ValueError(f"DenseNet: variant {variant!r} is none of {', '.join(DEPTHS)}.")
-    return DEPTHS[variant]
 
 
 def _channels(row: Row) -> list[int]:

@@ -1,7 +1,8 @@
 """EfficientNet, and the networks before it that are made of the same blocks: MobileNet v2 and v3, MnasNet.
 
 One builder reads the tables of `models.backbones.efficientnet_rows`, which name their sources.
-Names: attributes are timm's, so its weights load as they are; torchvision's through `models.utils.renames`.
+Names: attributes are timm's, so its weights load as they are; torchvision's, EfficientNet-PyTorch's (which
+segmentation-models has) and MONAI's through `models.utils.renames`.
 """
 
 import math
@@ -12,7 +13,7 @@ from typing import Literal
 
 from mcore import Dropout, Linear, Module, Sequential, Tensor
 from models.attention.squeeze_excite import SE
-from models.backbones.base import Backbone, Step, Weights, levels_of, steps_to
+from models.backbones.base import Backbone, Step, Weights, levels_of, row_of, steps_to
 from models.backbones.efficientnet_rows import ROWS, Blocks, Row
 from models.basicblocks.drop import rising
 from models.basicblocks.layers import Factory, activation_layer, layers
@@ -22,6 +23,7 @@ from models.basicblocks.mobile import (
     InvertedResidual,
     ResidualConv,
 )
+from models.basicblocks.same import Padding, after, check_padding, padding_of
 from models.component import sized
 from models.functional.channels import divisible
 from models.utils.initialise import normal_fan_out
@@ -47,16 +49,24 @@ class EfficientNet(Backbone):
         stem_level: level 0 is what the stem gives, not the first stage: as segmentation-models taps EfficientNet.
         head_level: the last level is what the head's convolution gives, not the last stage: as
             segmentation-models taps MobileNetV2.
+        early_level: level 3 is what the first block of its last stage gives, and what follows belongs to level 4: as
+            segmentation-models taps efficientnet-b0, and only that one.
         even_dilation: dilates the first block of a stage like its others, as segmentation-models and torchvision do;
             else it still sees what the stage before left, as in timm.
+        padding: of convolutions that stride: "even", both sides alike; "same", as TensorFlow does for the size that
+            comes, which timm's networks called tf_ have; or pixels, as TensorFlow would for images of that size,
+            whichever comes: EfficientNet-PyTorch, segmentation-models and MONAI have 224, 240, 260, 300, 380, 456, 528
+            and 600 for b0 to b7. Maps then have fewer pixels where a size isn't a multiple of the stride.
         norm_eps: of all batch norms. State files don't hold it: 1e-5 in timm's networks, and in torchvision's but
-            MobileNetV3, EfficientNet b5 to b7 and EfficientNetV2, which have 1e-3.
+            MobileNetV3, EfficientNet b5 to b7 and EfficientNetV2, which have 1e-3; 1e-3 in timm's tf_ networks,
+            EfficientNet-PyTorch and MONAI.
         drop_path_rate: the share of samples that lose the branch of the last block in training; it rises from 0.
         dropout: the share of channels that the classifier loses in training, 0.2 to 0.5 when it was published.
 
     Source: Sandler et al., arXiv:1801.04381; Howard et al., arXiv:1905.02244; Tan et al., arXiv:1807.11626; Tan
     and Le, arXiv:1905.11946 and arXiv:2104.00298.
-    Differs: convolutions that stride pad both sides alike, as in timm and torchvision, not as TensorFlow does.
+    Differs: convolutions that stride pad both sides alike, as in timm and torchvision, not as TensorFlow does: see
+    `padding`.
     """
 
     first_conv, classifier = "conv_stem", "classifier"
@@ -74,13 +84,16 @@ class EfficientNet(Backbone):
         weights: Weights = None,
         stem_level: bool = False,
         head_level: bool = False,
+        early_level: bool = False,
         even_dilation: bool = False,
+        padding: Padding = "even",
         norm_eps: float = 1e-5,
         drop_path_rate: float = 0.0,
         dropout: float = 0.0,
     ) -> None:
-        row = _row(variant)
+        row = row_of(ROWS, variant, of="EfficientNet")
         _check(variant, row, norm_eps=norm_eps, drop_path_rate=drop_path_rate, head_level=head_level)
+        check_padding(padding, of=variant)
         stages = _stages(row)
         channels = [row.stem, *(stage[-1].channels for stage in stages), row.head]
         strides = [stage[0].stride for stage in stages]
@@ -93,21 +106,34 @@ class EfficientNet(Backbone):
             num_classes=num_classes,
             out_indices=out_indices,
         )
-        self._taps = taps
-        last = len(stages) + 1 if num_classes is not None else taps[self.last_level]
+        self.rounds_up = not isinstance(padding, int)
+        depths = [sum(blocks.depth for blocks in stage) for stage in stages]
+        #: How many blocks are done where each level is reached; one more after the head.
+        self._taps = [sum(depths[:tap]) + (tap > len(stages)) for tap in taps]
+        if early_level:
+            self._taps[3] -= depths[taps[3] - 1] - 1
+        last = sum(depths) + 1 if num_classes is not None else self._taps[self.last_level]
         kit = layers(dims, of=variant)
         norm = partial(kit.batch_norm, eps=norm_eps)
-        self.conv_stem = kit.conv(in_channels, row.stem, 3, stride=2, padding=1, bias=False)
+        self.pad, around = padding_of(padding, 3, stride=2, dilation=1, of=variant)
+        self.conv_stem = kit.conv(in_channels, row.stem, 3, stride=2, padding=around, bias=False)
         self.bn1 = norm(row.stem)
-        rates = rising(drop_path_rate, [sum(blocks.depth for blocks in stage) for stage in stages])
-        self.blocks = Sequential(
-            *(
-                _stage(row, stages[index], channels[index], steps[index], rates[index], norm, dims)
-                for index in range(min(last, len(stages)))
-            )
-        )
+        padding = after(padding, 2)
+        rates = rising(drop_path_rate, depths)
+        self.blocks = Sequential()
+        for index, stage in enumerate(stages):
+            built = min(depths[index], last - sum(depths[:index]))
+            if built <= 0:
+                break
+            plan = [steps[index], *[Step(1, *[steps[index].dilation] * 2)] * (built - 1)]
+            if early_level and index == taps[3] - 1:
+                # What follows the level is dilated as the next one is.
+                plan[1:] = [Step(1, *[steps[index + 1].first_dilation] * 2)] * (built - 1)
+            made = _stage(row, stage, channels[index], plan, rates[index], norm, padding, dims)
+            self.blocks.add_module(str(index), made)
+            padding = after(padding, steps[index].stride)
         self.act1 = activation_layer(row.design.activation, of=variant)
-        self._head = last > len(stages)
+        self._head = last > sum(depths)
         self._pooled_head = row.design.pooled_head
         if self._head:
             self.conv_head = kit.conv(channels[-2], row.head, 1, bias=self._pooled_head)
@@ -121,20 +147,22 @@ class EfficientNet(Backbone):
         self._complete(frozen_stages, weights)
 
     def forward(self, x: Tensor) -> Tensor | tuple[Tensor, ...]:
-        x = self.act1(self.bn1(self.conv_stem(x)))
-        maps = [x]
-        for stage in self.blocks:
-            x = stage(x)
-            maps.append(x)
+        x = self.act1(self.bn1(self.conv_stem(self.pad(x))))
+        maps, wanted = {0: x}, {self._taps[index] for index in self.out_indices}
+        for done, block in enumerate((block for stage in self.blocks for block in stage), start=1):
+            x = block(x)
+            if done in wanted:
+                maps[done] = x
         if self._head:
             x = self._pooled(x) if self._pooled_head else self.act2(self.bn2(self.conv_head(x)))
-            maps.append(x)
+            maps[self._taps[-1]] = x
         if self.num_classes is None:
             return tuple(maps[self._taps[index]] for index in self.out_indices)
         return self._layer("classifier")(self.dropout(x.flatten(2).mean(2)))
 
-    def stages(self) -> list[list[Module]]:
-        parts: list[list[Module]] = [[self.conv_stem, self.bn1], *([stage] for stage in self.blocks)]
+    def by_stage(self) -> list[list[Module]]:
+        parts: list[list[Module]] = [[self.conv_stem, self.bn1]]
+        parts += [[block] for stage in self.blocks for block in stage]
         if self._head and not self._pooled_head:
             parts.append([self.conv_head, self.bn2])
         ends = [tap + 1 for tap in self._taps[: self.last_level + 1]]
@@ -142,12 +170,6 @@ class EfficientNet(Backbone):
 
     def _pooled(self, x: Tensor) -> Tensor:
         return self.act2(self.conv_head(x.mean(tuple(range(2, x.ndim)), keepdim=True)))
-
-
-def _row(variant: str) -> Row:
-    if variant not in ROWS:
-        raise ValueError(f"EfficientNet: variant {variant!r} is none of {', '.join(ROWS)}.")
-    return ROWS[variant]
 
 
 def _check(variant: str, row: Row, *, norm_eps: float, drop_path_rate: float, head_level: bool) -> None:
@@ -188,25 +210,16 @@ def _stage(
     row: Row,
     stage: Sequence[Blocks],
     in_channels: int,
-    step: Step,
+    steps: Sequence[Step],
     rates: Sequence[float],
     norm: Factory,
+    padding: Padding,
     dims: int,
 ) -> Sequential:
+    """The blocks of a stage, as many as there are `steps`."""
     made = []
-    for number, blocks in enumerate(_each(stage)):
-        made.append(
-            _block(
-                row,
-                blocks,
-                in_channels,
-                stride=step.stride if number == 0 else 1,
-                dilation=step.first_dilation if number == 0 else step.dilation,
-                drop_path=rates[number],
-                norm=norm,
-                dims=dims,
-            )
-        )
+    for blocks, step, rate in zip(_each(stage), steps, rates, strict=False):
+        made.append(_block(row, blocks, in_channels, step=step, drop_path=rate, norm=norm, padding=padding, dims=dims))
         in_channels = blocks.channels
     return Sequential(*made)
 
@@ -223,10 +236,10 @@ def _block(
     blocks: Blocks,
     in_channels: int,
     *,
-    stride: int,
-    dilation: int,
+    step: Step,
     drop_path: float,
     norm: Factory,
+    padding: Padding,
     dims: int,
 ) -> Module:
     activation = blocks.activation or row.design.activation
@@ -240,8 +253,9 @@ def _block(
         in_channels,
         blocks.channels,
         blocks.kernel_size,
-        stride=stride,
-        dilation=dilation,
+        stride=step.stride,
+        dilation=step.first_dilation,
+        padding=padding,
         norm=norm,
         activation=activation,
         shortcut=blocks.shortcut,

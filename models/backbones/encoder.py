@@ -23,6 +23,7 @@ class PlainEncoder(Backbone):
             divided. With `num_classes`, (n, num_classes)
 
     Args:
+        in_channels: channels of the image.
         channels: of each level, finest first.
         strides: of each level, for every axis or by axis: ((1, 1, 1), (1, 2, 2), (2, 2, 2)). The largest is 2, or
             1 for the first level alone, which is then the map at full resolution, of index -1. Where left out, 1
@@ -89,13 +90,11 @@ class PlainEncoder(Backbone):
             return self.fc(x.mean(tuple(range(2, 2 + self.dims))))
         return self.chosen(maps, first=self.finest)
 
-    def stages(self) -> list[list[Any]]:
+    def by_stage(self) -> list[list[Any]]:
         return [[level] for level in self.blocks]
 
 
-def _steps(
-    variant: str, channels: Sequence[int], strides: Sequence[Pixels] | None, dims: int
-) -> list[tuple[int, ...]]:
+def _steps(variant: str, channels: Sequence[int], strides: Sequence[Pixels] | None, dims: int) -> list[tuple[int, ...]]:
     """The stride of each level, by axis.
 
     Raises:

@@ -12,7 +12,7 @@ from typing import Literal, NamedTuple
 from mcore import Dropout, Linear, Module, Sequential, Tensor
 from mcore import functional as F
 from models.attention.squeeze_excite import SE
-from models.backbones.base import Backbone, Step, Weights, levels_of, steps_to
+from models.backbones.base import Backbone, Step, Weights, levels_of, row_of, steps_to
 from models.basicblocks.ghost import GhostBottleneck
 from models.basicblocks.layers import layers
 from models.basicblocks.mobile import ResidualConv
@@ -94,11 +94,9 @@ class GhostNet(Backbone):
         taps: Literal["timm", "last"] = "timm",
         dropout: float = 0.0,
     ) -> None:
-        if variant not in WIDTHS:
-            raise ValueError(f"GhostNet: variant {variant!r} is none of {', '.join(WIDTHS)}.")
+        width = row_of(WIDTHS, variant, of="GhostNet")
         if taps not in TAPS:
             raise ValueError(f"{variant}: taps={taps!r} is none of {', '.join(TAPS)}.")
-        width = WIDTHS[variant]
         stem, *channels = (_round(count, width) for count in (16, *(stage[-1].channels for stage in STAGES)))
         steps = steps_to(output_stride, [stage[0].stride for stage in STAGES], reached=2, variant=variant)
         super().__init__(
@@ -142,7 +140,7 @@ class GhostNet(Backbone):
         x = F.relu(self.conv_head(x.mean(tuple(range(2, x.ndim)), keepdim=True)))
         return self._layer("classifier")(self.dropout(x.flatten(1)))
 
-    def stages(self) -> list[list[Module]]:
+    def by_stage(self) -> list[list[Module]]:
         stem = [self.conv_stem, self.bn1] if self._stem_norm else [self.conv_stem]
         parts = [stem, *([stage] for stage in self.blocks)]
         ends = [tap + 1 for tap in self._taps[: self.last_level + 1]]

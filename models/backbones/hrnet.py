@@ -13,7 +13,7 @@ from typing import Any, Literal, NamedTuple
 
 from mcore import Linear, Module, ModuleDict, ModuleList, Sequential, Tensor
 from mcore import functional as F
-from models.backbones.base import Backbone, Weights, levels_of
+from models.backbones.base import Backbone, Weights, levels_of, row_of
 from models.basicblocks.conv import ConvNormAct
 from models.basicblocks.layers import layers
 from models.basicblocks.residual import BasicBlock, Bottleneck
@@ -90,7 +90,7 @@ class HRNet(Backbone):
         frozen_stages: int = -1,
         weights: Weights = None,
     ) -> None:
-        row = _row(variant)
+        row = row_of(SIZES, variant, of="HRNet")
         if taps not in ("incre", "branches"):
             raise ValueError(f"{variant}: taps={taps!r} is not 'incre' or 'branches'.")
         widths = [row.width << branch for branch in range(4)]
@@ -138,7 +138,7 @@ class HRNet(Backbone):
             x = maps[index + 2] + down(x)
         return self._layer("classifier")(self.final_layer(x).flatten(2).mean(2))
 
-    def stages(self) -> list[list[Module]]:
+    def by_stage(self) -> list[list[Module]]:
         stages = [[self.conv1, self.bn1]]
         if self._needed:
             stages.append([self.conv2, self.bn2, self.layer1])
@@ -227,12 +227,6 @@ def _bring(widths: Sequence[int], of: int, to: int, dims: int) -> Sequential:
 def _numbered(layers: Mapping[int, Module]) -> ModuleDict:
     """Layers under their numbers, some of which may be missing."""
     return ModuleDict({str(number): layer for number, layer in layers.items()})
-
-
-def _row(variant: str) -> Row:
-    if variant not in SIZES:
-        raise ValueError(f"HRNet: variant {variant!r} is none of {', '.join(SIZES)}.")
-    return SIZES[variant]
 
 
 hrnet_w18_small = sized(HRNet, "hrnet_w18_small")

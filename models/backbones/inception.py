@@ -94,7 +94,7 @@ class Inception(Backbone):
 
     def forward(self, x: Tensor) -> Tensor | tuple[Tensor, ...]:
         maps = []
-        for stage in self.stages():
+        for stage in self.by_stage():
             for layer in stage:
                 x = layer(x)
             maps.append(x)
@@ -103,7 +103,7 @@ class Inception(Backbone):
         scores = self.fc(x.flatten(2).mean(2))
         return (scores, self.AuxLogits(maps[AUXILIARY])) if self.auxiliary and self.training else scores
 
-    def stages(self) -> list[list[Module]]:
+    def by_stage(self) -> list[list[Module]]:
         return [[getattr(self, name) for name in names] for names in self._names]
 
 

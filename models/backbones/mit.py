@@ -9,7 +9,7 @@ from typing import Literal, NamedTuple
 
 from mcore import GELU, Linear, Module, Sequential, Tensor
 from models.attention.spatial_reduction import SpatialReductionAttention
-from models.backbones.base import Backbone, Weights, levels_of
+from models.backbones.base import Backbone, Weights, levels_of, row_of
 from models.basicblocks.drop import rising
 from models.basicblocks.layers import layers
 from models.basicblocks.mlp import pointwise
@@ -81,7 +81,7 @@ class MixVisionTransformer(Backbone):
         frozen_stages: int = -1,
         weights: Weights = None,
     ) -> None:
-        row = _row(variant)
+        row = row_of(SIZES, variant, of="MixVisionTransformer")
         super().__init__(
             variant, levels_of(row.channels, first=1), dims=dims, num_classes=num_classes, out_indices=out_indices
         )
@@ -113,7 +113,7 @@ class MixVisionTransformer(Backbone):
             maps.append(x)
         return self.chosen(maps, first=1) if self.num_classes is None else self.head(x.flatten(2).mean(2))
 
-    def stages(self) -> list[list[Module]]:
+    def by_stage(self) -> list[list[Module]]:
         parts = ("patch_embed", "block", "norm")
         numbers = range(1, self.last_level + 1)
         return [[], *([getattr(self, f"{part}{number}") for part in parts] for number in numbers)]
@@ -159,12 +159,6 @@ def _block(channels: int, heads: int, reduction: int, rate: float, dims: int) ->
         drop_path=rate,
         eps=EPS,
     )
-
-
-def _row(variant: str) -> Row:
-    if variant not in SIZES:
-        raise ValueError(f"MixVisionTransformer: variant {variant!r} is none of {', '.join(SIZES)}.")
-    return SIZES[variant]
 
 
 mit_b0 = sized(MixVisionTransformer, "mit_b0")

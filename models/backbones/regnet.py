@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
 from mcore import Module, Sequential, Tensor
-from models.backbones.base import Backbone, Step, Weights, levels_of, steps_to
+from models.backbones.base import Backbone, Step, Weights, levels_of, row_of, steps_to
 from models.basicblocks.classifier import fc_head
 from models.basicblocks.conv import CONV_BN_ACT, ConvNormAct
 from models.basicblocks.grouped import GroupedBottleneck
@@ -97,7 +97,7 @@ class RegNet(Backbone):
         frozen_stages: int = -1,
         weights: Weights = None,
     ) -> None:
-        row = _row(variant)
+        row = row_of(DEPTHS, variant, of="RegNet")
         channels = (STEM, *row.widths)
         steps = steps_to(output_stride, (2, 2, 2, 2), reached=2, variant=variant)
         super().__init__(
@@ -118,19 +118,13 @@ class RegNet(Backbone):
 
     def forward(self, x: Tensor) -> Tensor | tuple[Tensor, ...]:
         maps = []
-        for (stage,) in self.stages():
+        for (stage,) in self.by_stage():
             x = stage(x)
             maps.append(x)
         return self.chosen(maps) if self.num_classes is None else self.head(x.flatten(2).mean(2))
 
-    def stages(self) -> list[list[Module]]:
+    def by_stage(self) -> list[list[Module]]:
         return [[self.stem], *([getattr(self, f"s{index + 1}")] for index in range(self.last_level))]
-
-
-def _row(variant: str) -> Row:
-    if variant not in DEPTHS:
-        raise ValueError(f"RegNet: variant {variant!r} is none of {', '.join(DEPTHS)}.")
-    return DEPTHS[variant]
 
 
 def _stage(row: Row, in_channels: int, index: int, *, step: Step, dims: int) -> Sequential:

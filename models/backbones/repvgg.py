@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any, Literal, NamedTuple
 
 from mcore import Module, Sequential, Tensor
-from models.backbones.base import Backbone, Step, Weights, levels_of, steps_to
+from models.backbones.base import Backbone, Step, Weights, levels_of, row_of, steps_to
 from models.basicblocks.classifier import fc_head
 from models.basicblocks.repvgg import RepVGG
 from models.component import sized
@@ -66,7 +66,7 @@ class RepVGGNet(Backbone):
         frozen_stages: int = -1,
         weights: Weights = None,
     ) -> None:
-        row = _row(variant)
+        row = row_of(DEPTHS, variant, of="RepVGGNet")
         # Never wider than 64, as the paper has it.
         channels = (min(64, row.widths[0]), *row.widths)
         steps = steps_to(output_stride, (2, 2, 2, 2), reached=2, variant=variant)
@@ -82,7 +82,7 @@ class RepVGGNet(Backbone):
         for index in range(self.last_level):
             stage = _stage(row, channels[index], index, step=steps[index], fused=fused, dims=dims)
             stages.add_module(str(index), stage)
-        self._put("stages", stages)
+        self.stages = stages
         if fused:
             self.first_conv = "stem.reparam_conv"
         if num_classes is not None:
@@ -92,13 +92,13 @@ class RepVGGNet(Backbone):
 
     def forward(self, x: Tensor) -> Tensor | tuple[Tensor, ...]:
         maps = []
-        for (stage,) in self.stages():
+        for (stage,) in self.by_stage():
             x = stage(x)
             maps.append(x)
         return self.chosen(maps) if self.num_classes is None else self.head(x.flatten(2).mean(2))
 
-    def stages(self) -> list[list[Module]]:
-        return [[self.stem], *([stage] for stage in self._layer("stages"))]
+    def by_stage(self) -> list[list[Module]]:
+        return [[self.stem], *([stage] for stage in self.stages)]
 
     def fuse(self) -> "RepVGGNet":
         """A network of one convolution a block that gives in eval mode what this one gives in eval mode."""
@@ -113,12 +113,6 @@ class RepVGGNet(Backbone):
         net.to(dtype=some.dtype, device=some.device)
         net.load_state_dict({key: state[key] for key in net.state_dict()})
         return net.eval()
-
-
-def _row(variant: str) -> Row:
-    if variant not in DEPTHS:
-        raise ValueError(f"RepVGGNet: variant {variant!r} is none of {', '.join(DEPTHS)}.")
-    return DEPTHS[variant]
 
 
 def _stage(row: Row, in_channels: int, index: int, *, step: Step, fused: bool, dims: int) -> Sequential:

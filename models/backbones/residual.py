@@ -6,7 +6,7 @@ from typing import Any, ClassVar, Literal, NamedTuple
 
 from mcore import Linear, Module, ReLU, Sequential, Tensor
 from mcore import functional as F
-from models.backbones.base import Backbone, Step, Weights, levels_of, steps_to
+from models.backbones.base import Backbone, Step, Weights, levels_of, row_of, steps_to
 from models.basicblocks.layers import Layers, layers
 from models.basicblocks.residual import Residual, Shortcut, projection
 from models.utils.initialise import kaiming_fan_out
@@ -91,20 +91,18 @@ class ResidualNet(Backbone):
     def forward(self, x: Tensor) -> Tensor | tuple[Tensor, ...]:
         x = self._run_stem(x)
         maps = [x]
-        for index, (stage,) in enumerate(self.stages()[1:]):
+        for index, (stage,) in enumerate(self.by_stage()[1:]):
             x = stage(self.maxpool(x) if index == 0 else x)
             maps.append(x)
         if self.num_classes is None:
             return self.chosen(maps, first=self.levels[0].index)
         return self._classify(x.flatten(2).mean(2))
 
-    def stages(self) -> list[list[Module]]:
+    def by_stage(self) -> list[list[Module]]:
         return [self._stem(), *([getattr(self, f"layer{index + 1}")] for index in range(self._depth))]
 
     def _row(self, variant: str, groups: int | None, width_per_group: int | None) -> Row:
-        if variant not in self.rows:
-            raise ValueError(f"{type(self).__name__}: variant {variant!r} is none of {', '.join(self.rows)}.")
-        row = self.rows[variant]
+        row = row_of(self.rows, variant, of=type(self).__name__)
         return row._replace(
             groups=row.groups if groups is None else groups,
             width_per_group=row.width_per_group if width_per_group is None else width_per_group,

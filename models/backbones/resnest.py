@@ -99,6 +99,7 @@ class ResNeSt(ResidualNet):
         weights: a file, or `{"file": ..., "take": ..., "rename": ...}`: see `models.utils.weights`.
         widths: channels inside the blocks of each of the four stages.
         groups: of the 3x3 convolutions, each of `width_per_group` channels at a width of 64.
+        width_per_group: channels of each group at a width of 64.
         stem_stride: 1 gives all levels at half their stride, the first (index -1) at full resolution.
         shortcut_bias: shortcuts' convolutions have a bias.
         even_dilation: dilates the first block of a stage like its others, as segmentation-models does; else it still

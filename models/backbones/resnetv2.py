@@ -12,7 +12,7 @@ from typing import Literal, NamedTuple
 
 from mcore import Module, ReLU, Sequential, Tensor
 from mcore import functional as F
-from models.backbones.base import Backbone, Step, Weights, levels_of, steps_to
+from models.backbones.base import Backbone, Step, Weights, levels_of, row_of, steps_to
 from models.basicblocks.layers import layers
 from models.basicblocks.preactivation import PreActivationBlock, PreActivationBottleneck, bare_projection
 from models.component import sized
@@ -77,9 +77,7 @@ class ResNetV2(Backbone):
         frozen_stages: int = -1,
         weights: Weights = None,
     ) -> None:
-        if variant not in DEPTHS:
-            raise ValueError(f"ResNetV2: variant {variant!r} is none of {', '.join(DEPTHS)}.")
-        row = DEPTHS[variant]
+        row = row_of(DEPTHS, variant, of="ResNetV2")
         channels = (64, *(width * row.block.expansion for width in WIDTHS))
         steps = steps_to(output_stride, (1, 2, 2, 2), reached=4, variant=variant)
         super().__init__(
@@ -94,7 +92,7 @@ class ResNetV2(Backbone):
         self.first_conv = "stem.conv1" if row.deep else "stem.conv"
         self.maxpool = kit.max_pool(3, stride=2, padding=1)
         numbers = range(self.last_level)
-        self._put("stages", Sequential(*(_stage(row, channels[n], n, step=steps[n], dims=dims) for n in numbers)))
+        self.stages = Sequential(*(_stage(row, channels[n], n, step=steps[n], dims=dims) for n in numbers))
         if num_classes is not None:
             self.norm = kit.batch_norm(channels[-1])
             self.head = Sequential(OrderedDict(fc=kit.conv(channels[-1], num_classes, 1)))
@@ -104,7 +102,7 @@ class ResNetV2(Backbone):
     def forward(self, x: Tensor) -> Tensor | tuple[Tensor, ...]:
         x = self.stem(x)
         maps = [x]
-        for index, stage in enumerate(self._layer("stages")):
+        for index, stage in enumerate(self.stages):
             x = stage(self.maxpool(x) if index == 0 else x)
             maps.append(x)
         if self.num_classes is None:
@@ -112,8 +110,8 @@ class ResNetV2(Backbone):
         mean = F.relu(self.norm(x)).mean(tuple(range(2, x.ndim)), keepdim=True)
         return self.head(mean).flatten(1)
 
-    def stages(self) -> list[list[Module]]:
-        return [[self.stem], *([stage] for stage in self._layer("stages"))]
+    def by_stage(self) -> list[list[Module]]:
+        return [[self.stem], *([stage] for stage in self.stages)]
 
 
 def _stem(in_channels: int, row: Row, *, dims: int) -> Sequential:

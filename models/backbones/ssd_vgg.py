@@ -11,7 +11,7 @@ from typing import Literal
 
 from mcore import Module, ModuleList, Parameter, ReLU, Sequential, Tensor, full
 from mcore import functional as F
-from models.backbones.base import Backbone, Level, Weights
+from models.backbones.base import Backbone, Level, Weights, row_of
 from models.basicblocks.layers import Layers, layers
 from models.component import sized
 from models.utils.initialise import xavier
@@ -63,15 +63,14 @@ class SSDVGG(Backbone):
         frozen_stages: int = -1,
         weights: Weights = None,
     ) -> None:
-        if variant not in STAGES:
-            raise ValueError(f"SSDVGG: variant {variant!r} is none of {', '.join(STAGES)}.")
+        stages = row_of(STAGES, variant, of="SSDVGG")
         if not width > 0:
             raise ValueError(f"{variant}: width={width} is not above 0.")
 
         def scaled(channels: int) -> int:
             return max(1, round(width * channels))
 
-        rows = [(scaled(channels), depth) for channels, depth in STAGES[variant]]
+        rows = [(scaled(channels), depth) for channels, depth in stages]
         extras = [(scaled(narrow), scaled(wide), stride) for narrow, wide, stride in EXTRAS]
         channels = (rows[3][0], scaled(WIDE), *(wide for _, wide, _ in extras))
         super().__init__(
@@ -114,7 +113,7 @@ class SSDVGG(Backbone):
             maps.append(x)
         return self.chosen(maps, first=FIRST)
 
-    def stages(self) -> list[list[Module]]:
+    def by_stage(self) -> list[list[Module]]:
         return [[self._layer("features")], *([block] for block in self.extra)]
 
 

@@ -12,7 +12,7 @@ from typing import Literal, NamedTuple
 
 from mcore import LayerNorm, Linear, Module, Sequential, Tensor
 from models.attention.window import WindowAttention
-from models.backbones.base import Backbone, Weights, levels_of
+from models.backbones.base import Backbone, Weights, levels_of, row_of
 from models.basicblocks.classifier import fc_head
 from models.basicblocks.drop import rising
 from models.basicblocks.layers import layers
@@ -75,7 +75,7 @@ class SwinTransformer(Backbone):
         frozen_stages: int = -1,
         weights: Weights = None,
     ) -> None:
-        row = _row(variant)
+        row = row_of(SIZES, variant, of="SwinTransformer")
         channels = [row.width << stage for stage in range(4)]
         super().__init__(
             variant, levels_of(channels, first=1), dims=dims, num_classes=num_classes, out_indices=out_indices
@@ -105,7 +105,7 @@ class SwinTransformer(Backbone):
             maps.append(x)
         return self.chosen(maps, first=1) if self.num_classes is None else self.head(self.norm(x).flatten(2).mean(2))
 
-    def stages(self) -> list[list[Module]]:
+    def by_stage(self) -> list[list[Module]]:
         return [[self.patch_embed], *([layer] for layer in self.layers)]
 
 
@@ -153,12 +153,6 @@ def _stage(
     )
     stage.add_module("blocks", blocks)
     return stage
-
-
-def _row(variant: str) -> Row:
-    if variant not in SIZES:
-        raise ValueError(f"SwinTransformer: variant {variant!r} is none of {', '.join(SIZES)}.")
-    return SIZES[variant]
 
 
 swin_tiny_patch4_window7_224 = sized(SwinTransformer, "swin_tiny_patch4_window7_224")

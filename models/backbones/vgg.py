@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import Literal
 
 from mcore import Dropout, Linear, Module, ReLU, Sequential, Tensor
-from models.backbones.base import Backbone, Weights, levels_of
+from models.backbones.base import Backbone, Weights, levels_of, row_of
 from models.basicblocks.layers import layers
 from models.component import sized
 from models.utils.initialise import kaiming_fan_out
@@ -70,15 +70,14 @@ class VGG(Backbone):
         frozen_stages: int = -1,
         weights: Weights = None,
     ) -> None:
-        if variant not in DEPTHS:
-            raise ValueError(f"VGG: variant {variant!r} is none of {', '.join(DEPTHS)}.")
+        depths = row_of(DEPTHS, variant, of="VGG")
         levels = levels_of((*WIDTHS, WIDTHS[-1]), first=-1)
         super().__init__(variant, levels, dims=dims, num_classes=num_classes, out_indices=out_indices)
         kit, norms = layers(dims, of=variant), variant.endswith("_bn")
         row: list[Module] = []
         #: Where the layers of each stage end, the pooling that follows not counted.
         self.ends: list[int] = []
-        for width, depth in list(zip(WIDTHS, DEPTHS[variant], strict=True))[: self.last_level + 2]:
+        for width, depth in list(zip(WIDTHS, depths, strict=True))[: self.last_level + 2]:
             if row:
                 row.append(kit.max_pool(2))
             for _ in range(depth):
@@ -104,7 +103,7 @@ class VGG(Backbone):
             return self._layer("classifier")(self.avgpool(x).flatten(1))
         return self.chosen([*maps, x], first=-1)
 
-    def stages(self) -> list[list[Module]]:
+    def by_stage(self) -> list[list[Module]]:
         row, starts = list(self._layer("features")), [0, *self.ends]
         return [row[start:end] for start, end in zip(starts, [*self.ends, len(row)], strict=True) if start < end]
 

@@ -12,7 +12,7 @@ from typing import Literal, NamedTuple
 import mcore
 from mcore import Linear, Module, Parameter, Sequential, Tensor, init, zeros
 from mcore import functional as F
-from models.backbones.base import Backbone, Level, Weights
+from models.backbones.base import Backbone, Level, Weights, row_of
 from models.basicblocks.drop import rising
 from models.basicblocks.layers import layers
 from models.basicblocks.norm import ChannelNorm
@@ -87,7 +87,7 @@ class VisionTransformer(Backbone):
         frozen_stages: int = -1,
         weights: Weights = None,
     ) -> None:
-        row = _row(variant)
+        row = row_of(SIZES, variant, of="VisionTransformer")
         if image_size < 1 or image_size % row.patch:
             raise ValueError(f"{variant}: image_size={image_size} is no multiple of the patch's {row.patch} pixels.")
         super().__init__(
@@ -132,7 +132,7 @@ class VisionTransformer(Backbone):
                 maps.append(x[:, :, 1:].reshape(n, channels, *grid))
         return tuple(maps) if self.num_classes is None else self.head(self.norm(x[:, :, 0]))
 
-    def stages(self) -> list[list[Module]]:
+    def by_stage(self) -> list[list[Module]]:
         return [[self.patch_embed], *([block] for block in self.blocks)]
 
     def _positions(self, grid: Sequence[int]) -> Tensor:
@@ -143,12 +143,6 @@ class VisionTransformer(Backbone):
         else:
             there = resize(learnt, grid)
         return mcore.cat([self.pos_embed[:, :1], there.flatten(2).transpose(1, 2)], dim=1)
-
-
-def _row(variant: str) -> Row:
-    if variant not in SIZES:
-        raise ValueError(f"VisionTransformer: variant {variant!r} is none of {', '.join(SIZES)}.")
-    return SIZES[variant]
 
 
 vit_tiny_patch16_224 = sized(VisionTransformer, "vit_tiny_patch16_224")

@@ -11,7 +11,7 @@ from typing import Any, Literal, NamedTuple
 
 from mcore import Linear, Module, Sequential, Tensor
 from mcore import functional as F
-from models.backbones.base import Backbone, Weights, levels_of, steps_to
+from models.backbones.base import Backbone, Weights, levels_of, row_of, steps_to
 from models.basicblocks.classifier import fc_head
 from models.basicblocks.conv import CONV_BN_ACT, ConvNormAct
 from models.basicblocks.inception import Padding, margin
@@ -84,14 +84,13 @@ class AlignedXception(Backbone):
         frozen_stages: int = -1,
         weights: Weights = None,
     ) -> None:
-        if variant not in DEPTHS:
-            raise ValueError(f"AlignedXception: variant {variant!r} is none of {', '.join(DEPTHS)}.")
+        row = row_of(DEPTHS, variant, of="AlignedXception")
         levels = levels_of(CHANNELS, output_stride=output_stride)
         super().__init__(variant, levels, dims=dims, num_classes=num_classes, out_indices=out_indices)
         norm = partial(layers(dims, of=variant).batch_norm, eps=EPS)
         conv = partial(ConvNormAct, norm=norm, names=CONV_BN_ACT, dims=dims)
         self.stem = Sequential(conv(in_channels, 32, 3, stride=2), conv(32, 64, 3))
-        plan = _plan(DEPTHS[variant], output_stride, variant)
+        plan = _plan(row, output_stride, variant)
         #: Where maps come out of: blocks that stride, before they do.
         self._taps = [number for number, block in enumerate(plan) if block.strides]
         end = len(plan) if self.last_level == len(self._taps) else self._taps[self.last_level] + 1
@@ -128,7 +127,7 @@ class AlignedXception(Backbone):
             return self.head(x.flatten(2).mean(2))
         return self.chosen([*maps, x])
 
-    def stages(self) -> list[list[Module]]:
+    def by_stage(self) -> list[list[Module]]:
         blocks, starts = list(self.blocks), [0, *(number + 1 for number in self._taps)]
         stages = [blocks[start:end] for start, end in zip(starts, [*starts[1:], len(blocks)], strict=True)]
         return [[self.stem, *stages[0]], *(stage for stage in stages[1:] if stage)]
@@ -231,7 +230,7 @@ class Xception(Backbone):
             maps.append(F.relu(x))
         return self.chosen(maps) if self.num_classes is None else self.fc(maps[-1].flatten(2).mean(2))
 
-    def stages(self) -> list[list[Module]]:
+    def by_stage(self) -> list[list[Module]]:
         stages = [[self.conv1, self.bn1, self.conv2, self.bn2]]
         for flow in FLOWS[: self.last_level]:
             stages.append([getattr(self, f"block{number}") for number in flow])

@@ -10,8 +10,8 @@ from typing import Any, Literal
 import mcore
 from mcore import Dropout, Module, ModuleList, Sequential, Tensor
 from models.basicblocks.conv import ConvNormAct
-from models.basicblocks.layers import Factory, activation_layer, layers, norm_layer
-from models.basicblocks.ppm import POOLS, repeated
+from models.basicblocks.layers import Choice, activation_layer, layers, norm_layer
+from models.basicblocks.ppm import repeated
 
 
 class ASPP(Module):
@@ -22,11 +22,12 @@ class ASPP(Module):
         returns: (n, out_channels, *size)
 
     Args:
+        in_channels: of what comes.
         out_channels: of every branch, and of what is made of them.
         rates: a branch for each: the dilation of its 3x3 convolution.
         separable: splits dilated convolutions into a depthwise and a pointwise one.
-        dropout: part of the result's pixels that training leaves out.
-        norm: "batch", "instance", "group", a constructor, or None.
+        dropout: the share of the result's pixels that training leaves out.
+        norm: "batch", "instance", "group", one with arguments, a constructor, or None.
         dims: 1, 2 or 3.
 
     Differs: of the mean, the norm comes after its repetition over all pixels, which gives the same values, and
@@ -42,7 +43,7 @@ class ASPP(Module):
         *,
         separable: bool = False,
         dropout: float = 0.5,
-        norm: str | Factory | None = "batch",
+        norm: Choice = "batch",
         dims: Literal[1, 2, 3] = 2,
     ) -> None:
         if not rates or min(rates) < 1:
@@ -75,14 +76,13 @@ class MeanBranch(Sequential):
         returns: (n, out_channels, *size), the same for all pixels
     """
 
-    def __init__(
-        self, in_channels: int, out_channels: int, *, norm: str | Factory | None = "batch", dims: int = 2
-    ) -> None:
-        super().__init__(POOLS[dims](1), *ConvNormAct(in_channels, out_channels, 1, norm=norm, dims=dims))
+    def __init__(self, in_channels: int, out_channels: int, *, norm: Choice = "batch", dims: int = 2) -> None:
+        pool = layers(dims, of="ASPP").adaptive_avg_pool(1)
+        super().__init__(pool, *ConvNormAct(in_channels, out_channels, 1, norm=norm, dims=dims))
 
     def forward(self, x: Tensor) -> Tensor:
-        pool, *layers = self
-        return repeated(pool(x), layers, x.shape[2:])
+        pool, *convolve = self
+        return repeated(pool(x), convolve, x.shape[2:])
 
 
 def separable_conv(
@@ -90,7 +90,7 @@ def separable_conv(
     out_channels: int,
     *,
     dilation: int = 1,
-    norm: str | Factory | None = "batch",
+    norm: Choice = "batch",
     dims: int = 2,
 ) -> Sequential:
     """A depthwise 3x3 and a pointwise convolution with no norm between, then norm and ReLU.

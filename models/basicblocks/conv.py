@@ -22,11 +22,20 @@ class ConvNormAct(Sequential):
             *stride * size)
 
     Args:
+        in_channels: of what comes.
+        out_channels: of the result.
         kernel_size: pixels along every axis, or along each.
         stride: pixels along every axis, or along each.
         padding: of every axis, or of each; where left out, what keeps the size at stride 1.
+        dilation: pixels from one of the kernel to the next.
+        groups: into which channels are divided.
+        bias: of the convolution; where left out, wherever there is no norm.
+        norm: "batch", "instance", "group", "channel", one with arguments ({"name": "group", "num_groups": 4}), a
+            constructor, or None.
+        activation: a name, one with arguments, a constructor, or None.
         transposed: a transposed convolution, which makes the map finer by `stride`.
         names: of convolution, norm and activation; "0", "1", "2" for those there are, where left out.
+        dims: 1, 2 or 3.
 
     Names: 0, 1, 2 in order, as torchvision's Conv2dNormActivation and segmentation-models' Conv2dReLU have;
     `CONV_BN_ACT` are timm's.

@@ -19,6 +19,10 @@ class GRN(Module):
         x: (n, channels, *size)
         returns: the same
 
+    Args:
+        channels: of what comes and goes.
+        eps: added to the mean amount that a channel's is divided by.
+
     Source: Woo et al., arXiv:2301.00808, algorithm 1.
     """
 

@@ -13,7 +13,7 @@ import mcore
 from mcore import Module, Sequential, Tensor
 from models.basicblocks.conv import CONV_BN_ACT, ConvNormAct
 from models.basicblocks.grouped import GroupedBottleneck
-from models.basicblocks.layers import Factory, layers
+from models.basicblocks.layers import Choice, layers
 
 
 class DarknetResidual(Module):
@@ -24,8 +24,11 @@ class DarknetResidual(Module):
         returns: the same
 
     Args:
+        channels: of what comes and goes.
         width: channels between the two; half of `channels`, where left out.
         dilation: of the 3x3 convolution.
+        activation: after both convolutions.
+        dims: 1, 2 or 3.
     """
 
     def __init__(
@@ -34,7 +37,7 @@ class DarknetResidual(Module):
         *,
         width: int | None = None,
         dilation: int = 1,
-        activation: str | Factory = "leaky_relu",
+        activation: Choice = "leaky_relu",
         dims: int = 2,
     ) -> None:
         super().__init__()
@@ -55,9 +58,15 @@ class DarknetStage(Module):
         returns: (n, out_channels, *ceil(size / stride)); with `pooled`, rounded down
 
     Args:
+        in_channels: of what comes.
+        out_channels: of the result.
         depth: how many blocks.
+        stride: of the first convolution.
+        dilation: of the 3x3 convolutions.
         first_dilation: of the convolution before the blocks, where it isn't `dilation`.
         pooled: means of 2 pixels and a 1x1 convolution take the place of the strided one.
+        activation: after every convolution.
+        dims: 1, 2 or 3.
     """
 
     def __init__(
@@ -70,7 +79,7 @@ class DarknetStage(Module):
         dilation: int = 1,
         first_dilation: int | None = None,
         pooled: bool = False,
-        activation: str | Factory = "leaky_relu",
+        activation: Choice = "leaky_relu",
         dims: int = 2,
     ) -> None:
         super().__init__()
@@ -97,9 +106,12 @@ class CSPStage(Module):
         returns: (n, out_channels, *ceil(size / stride))
 
     Args:
+        in_channels: of what comes.
+        out_channels: of the result.
         depth: how many blocks.
         stride: of the 3x3 convolution before the split, which is there where it strides or is dilated otherwise
             than the blocks.
+        dilation: of the 3x3 convolutions.
         first_dilation: of that convolution, where it isn't `dilation`.
         down_channels: that it gives; `in_channels`, where left out.
         expanded: channels that are split in two; `out_channels`, where left out.
@@ -109,6 +121,8 @@ class CSPStage(Module):
         transitions: 2, one after the blocks and one after both halves are joined; or 1, the latter alone,
             where the first half takes the blocks and not the second.
         linear: no activation before the split.
+        activation: after every convolution.
+        dims: 1, 2 or 3.
     """
 
     def __init__(
@@ -127,7 +141,7 @@ class CSPStage(Module):
         groups: int = 1,
         transitions: Literal[1, 2] = 2,
         linear: bool = False,
-        activation: str | Factory = "leaky_relu",
+        activation: Choice = "leaky_relu",
         dims: int = 2,
     ) -> None:
         _check(expanded or out_channels, block, groups, transitions)

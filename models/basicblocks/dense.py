@@ -19,9 +19,11 @@ class DenseLayer(Module):
         returns: (n, in_channels + growth, *size), what came first
 
     Args:
+        in_channels: of what comes.
         growth: channels that it adds.
         bottleneck: channels between the 1x1 and the 3x3 convolution, as a multiple of `growth`.
         dilation: of the 3x3 convolution.
+        dims: 1, 2 or 3.
     """
 
     def __init__(

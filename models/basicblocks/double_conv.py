@@ -17,10 +17,15 @@ class DoubleConv(Sequential):
         returns: (n, out_channels, *ceil(size / stride)), for odd kernels
 
     Args:
+        in_channels: of what comes.
+        out_channels: of the result.
         kernel_size: odd; pixels along every axis, or along each.
         stride: of the first convolution.
         bias: of both convolutions.
+        norm: "batch", "instance", "group", one with arguments, a constructor, or None.
+        activation: a name, one with arguments, or a constructor; None for none.
         names: of the two.
+        dims: 1, 2 or 3.
 
     Source: Ronneberger et al., arXiv:1505.04597, figure 1.
     """

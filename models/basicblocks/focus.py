@@ -9,7 +9,7 @@ from typing import Any, Literal
 import mcore
 from mcore import Module, Tensor
 from models.basicblocks.conv import CONV_BN_ACT, ConvNormAct
-from models.basicblocks.layers import Factory
+from models.basicblocks.layers import Choice
 from models.functional.sizes import pad_to_multiple
 
 
@@ -21,9 +21,11 @@ class Focus(Module):
         returns: (n, out_channels, *ceil(size / 2)); odd sizes are padded with zeros behind
 
     Args:
+        in_channels: of what comes.
+        out_channels: of the result.
         kernel_size: of the convolution, odd.
-        norm: "batch", "instance", "group", a constructor, or None.
-        activation: a name or a constructor; None for none.
+        norm: "batch", "instance", "group", one with arguments, a constructor, or None.
+        activation: a name, one with arguments, or a constructor; None for none.
         dims: 1, 2 or 3.
 
     Names: conv.conv and conv.bn; channels stand in YOLOv5's order: pixels of a block column by column, each
@@ -36,8 +38,8 @@ class Focus(Module):
         out_channels: int,
         kernel_size: int = 1,
         *,
-        norm: str | Factory | None = "batch",
-        activation: str | Factory | None = "silu",
+        norm: Choice = "batch",
+        activation: Choice = "silu",
         dims: Literal[1, 2, 3] = 2,
     ) -> None:
         if kernel_size < 1 or kernel_size % 2 == 0:

@@ -6,7 +6,7 @@ Names: attributes are timm's (and the authors'), so published weights load as th
 
 from mcore import Identity, Module, Sequential, Tensor, cat
 from models.basicblocks.conv import ConvNormAct
-from models.basicblocks.layers import Factory, layers
+from models.basicblocks.layers import Choice, layers
 from models.basicblocks.mobile import Attention
 
 
@@ -25,6 +25,7 @@ class GhostModule(Module):
         cheap_kernel_size: of the depthwise convolution, odd.
         dilation: of the depthwise convolution.
         activation: after both; None for none.
+        dims: 1, 2 or 3.
 
     Source: figure 1b. What the depthwise convolution makes beyond `out_channels` is cut off, as published.
     """
@@ -38,7 +39,7 @@ class GhostModule(Module):
         ratio: int = 2,
         cheap_kernel_size: int = 3,
         dilation: int = 1,
-        activation: str | Factory | None = "relu",
+        activation: Choice = "relu",
         dims: int = 2,
     ) -> None:
         if ratio < 2:
@@ -80,6 +81,7 @@ class GhostBottleneck(Module):
         depthwise: whether there is a depthwise convolution; by default where it strides. One that is dilated
             instead of strided has it too.
         se: makes the attention between the two, from its channels: `SE`.
+        dims: 1, 2 or 3.
 
     Source: figure 3.
     """

@@ -8,7 +8,7 @@ Names: attributes are timm's.
 from mcore import Module, Tensor
 from models.attention.squeeze_excite import SE
 from models.basicblocks.conv import CONV_BN_ACT, ConvNormAct
-from models.basicblocks.layers import Factory, activation_layer
+from models.basicblocks.layers import Choice, activation_layer
 
 
 class GroupedBottleneck(Module):
@@ -19,10 +19,16 @@ class GroupedBottleneck(Module):
         returns: (n, out_channels, *ceil(size / stride))
 
     Args:
+        in_channels: of what comes.
+        out_channels: of the result.
         width: channels between the convolutions; `out_channels`, where left out.
         group_width: channels of each group of the 3x3 convolution; all, where left out.
         squeezed: channels inside the squeeze and excitation after the 3x3 convolution; None for none.
+        stride: of the 3x3 convolution.
+        dilation: of the 3x3 convolution.
         first_dilation: of the 3x3 convolution, where it isn't `dilation`: in the first block of a dilated stage.
+        activation: after each convolution, and after the sum.
+        dims: 1, 2 or 3.
     """
 
     def __init__(
@@ -36,7 +42,7 @@ class GroupedBottleneck(Module):
         stride: int = 1,
         dilation: int = 1,
         first_dilation: int | None = None,
-        activation: str | Factory = "relu",
+        activation: Choice = "relu",
         dims: int = 2,
     ) -> None:
         inner = width or out_channels

@@ -10,9 +10,10 @@ from functools import partial
 from typing import Any, Literal
 
 import mcore
-from mcore import ConstantPad3d, Module, ModuleList, Sequential, Tensor
+from mcore import Module, ModuleList, Sequential, Tensor
 from models.basicblocks.conv import CONV_BN_ACT, ConvNormAct
-from models.basicblocks.layers import Factory, layers
+from models.basicblocks.layers import Choice, layers
+from models.basicblocks.pooling import mean_of_three
 
 EPS = 1e-3
 Padding = Literal["valid", "same"]
@@ -26,11 +27,14 @@ class InceptionBlock(Module):
         returns: (n, out_channels, *ceil(size / stride))
 
     Args:
+        in_channels: of what comes.
         out_channels: of all branches together; what four doesn't divide goes to the first ones.
         reduced: channels between the convolutions of a branch; a quarter of `out_channels`, where left out.
         stride: of the last layer of every branch that sees neighbours; the first branch skips pixels.
         pool: "avg" or "max".
-        norm: "batch", "instance", "group", "channel", a constructor, or None.
+        norm: "batch", "instance", "group", "channel", one with arguments, a constructor, or None.
+        activation: after every convolution.
+        dims: 1, 2 or 3.
 
     Source: figure 5.
     """
@@ -43,8 +47,8 @@ class InceptionBlock(Module):
         reduced: int | None = None,
         stride: int = 1,
         pool: Literal["avg", "max"] = "avg",
-        norm: str | Factory | None = "batch",
-        activation: str | Factory | None = "relu",
+        norm: Choice = "batch",
+        activation: Choice = "relu",
         dims: int = 2,
     ) -> None:
         if out_channels < 4:
@@ -55,7 +59,7 @@ class InceptionBlock(Module):
         kit, between = layers(dims, of="InceptionBlock"), reduced or out_channels // 4
         make = partial(ConvNormAct, norm=norm, activation=activation, dims=dims)
         widths = [out_channels // 4 + (branch < out_channels % 4) for branch in range(4)]
-        pooling = _mean(dims, stride=stride) if pool == "avg" else kit.max_pool(3, stride=stride, padding=1)
+        pooling = mean_of_three(stride, dims=dims) if pool == "avg" else kit.max_pool(3, stride=stride, padding=1)
         self.branches = ModuleList(
             [
                 make(in_channels, widths[0], 1, stride=stride),
@@ -78,6 +82,11 @@ class InceptionA(Module):
         x: (n, in_channels, *size)
         returns: (n, 224 + pool_features, *size)
 
+    Args:
+        in_channels: of what comes.
+        pool_features: channels of the branch that averages.
+        dims: 1, 2 or 3.
+
     Source: figure 5.
     """
 
@@ -88,7 +97,7 @@ class InceptionA(Module):
         self.branch5x5_1, self.branch5x5_2 = conv(in_channels, 48, 1), conv(48, 64, 5)
         self.branch3x3dbl_1, self.branch3x3dbl_2 = conv(in_channels, 64, 1), conv(64, 96, 3)
         self.branch3x3dbl_3 = conv(96, 96, 3)
-        self.branch_pool, self.pool = conv(in_channels, pool_features, 1), _mean(dims)
+        self.branch_pool, self.pool = conv(in_channels, pool_features, 1), mean_of_three(1, dims=dims)
 
     def forward(self, x: Tensor) -> Tensor:
         double = self.branch3x3dbl_3(self.branch3x3dbl_2(self.branch3x3dbl_1(x)))
@@ -102,6 +111,11 @@ class InceptionB(Module):
     Shapes:
         x: (n, in_channels, *size)
         returns: (n, 480 + in_channels, *floor((size - 1) / 2)); *ceil(size / 2) with padding="same"
+
+    Args:
+        in_channels: of what comes.
+        padding: "valid" is the original's; "same" rounds sizes up.
+        dims: 1, 2 or 3.
 
     Source: figure 10.
     """
@@ -127,7 +141,9 @@ class InceptionC(Module):
         returns: (n, 768, *size)
 
     Args:
+        in_channels: of what comes.
         width: channels between the convolutions of the larger branches.
+        dims: 1, 2 or 3.
 
     Source: figure 6.
     """
@@ -141,7 +157,7 @@ class InceptionC(Module):
         self.branch7x7dbl_1, self.branch7x7dbl_2 = conv(in_channels, width, 1), conv(width, width, column)
         self.branch7x7dbl_3, self.branch7x7dbl_4 = conv(width, width, row), conv(width, width, column)
         self.branch7x7dbl_5 = conv(width, 192, row)
-        self.branch_pool, self.pool = conv(in_channels, 192, 1), _mean(dims)
+        self.branch_pool, self.pool = conv(in_channels, 192, 1), mean_of_three(1, dims=dims)
 
     def forward(self, x: Tensor) -> Tensor:
         single = self.branch7x7_3(self.branch7x7_2(self.branch7x7_1(x)))
@@ -156,6 +172,11 @@ class InceptionD(Module):
     Shapes:
         x: (n, in_channels, *size)
         returns: (n, 512 + in_channels, *floor((size - 1) / 2)); *ceil(size / 2) with padding="same"
+
+    Args:
+        in_channels: of what comes.
+        padding: "valid" is the original's; "same" rounds sizes up.
+        dims: 1, 2 or 3.
     """
 
     def __init__(self, in_channels: int, *, padding: Padding = "valid", dims: int = 2) -> None:
@@ -181,6 +202,10 @@ class InceptionE(Module):
         x: (n, in_channels, *size)
         returns: (n, 2048, *size)
 
+    Args:
+        in_channels: of what comes.
+        dims: 1, 2 or 3.
+
     Source: figure 7.
     """
 
@@ -192,7 +217,7 @@ class InceptionE(Module):
         self.branch3x3_2a, self.branch3x3_2b = conv(384, 384, row), conv(384, 384, column)
         self.branch3x3dbl_1, self.branch3x3dbl_2 = conv(in_channels, 448, 1), conv(448, 384, 3)
         self.branch3x3dbl_3a, self.branch3x3dbl_3b = conv(384, 384, row), conv(384, 384, column)
-        self.branch_pool, self.pool = conv(in_channels, 192, 1), _mean(dims)
+        self.branch_pool, self.pool = conv(in_channels, 192, 1), mean_of_three(1, dims=dims)
 
     def forward(self, x: Tensor) -> Tensor:
         single, double = self.branch3x3_1(x), self.branch3x3dbl_2(self.branch3x3dbl_1(x))
@@ -232,12 +257,3 @@ def margin(padding: str, *, of: str) -> int:
     if padding not in ("valid", "same"):
         raise ValueError(f"{of}: padding={padding!r} is neither 'valid' nor 'same'.")
     return 1 if padding == "same" else 0
-
-
-def _mean(dims: int, *, stride: int = 1) -> Module:
-    """The mean of 3 pixels along every axis, with zeros beyond the border."""
-    pool = layers(dims, of="Inception").avg_pool
-    if dims == 3:
-        # torch's refuses maps that are smaller than the window, however they are padded.
-        return Sequential(ConstantPad3d(1, 0.0), pool(3, stride=stride))
-    return pool(3, stride=stride, padding=1)

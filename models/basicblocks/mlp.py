@@ -1,7 +1,7 @@
 """Two maps over the channels of each pixel, as transformers and ConvNeXt have them."""
 
 from mcore import Dropout, Linear, Module, Tensor
-from models.basicblocks.layers import Factory, activation_layer, layers
+from models.basicblocks.layers import Choice, activation_layer, layers
 
 
 class MLP(Module):
@@ -28,7 +28,7 @@ class MLP(Module):
         channels: int,
         hidden: int | None = None,
         *,
-        activation: str | Factory = "gelu",
+        activation: Choice = "gelu",
         dropout: float = 0.0,
         grn: Module | None = None,
         dims: int | None = None,

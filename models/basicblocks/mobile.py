@@ -9,7 +9,8 @@ from collections.abc import Callable
 
 from mcore import Identity, Module, Tensor
 from models.basicblocks.drop import DropPath
-from models.basicblocks.layers import Factory, activation_layer, layers, norm_layer
+from models.basicblocks.layers import Choice, Factory, activation_layer, layers, norm_layer
+from models.basicblocks.same import Padding, padding_of
 from models.functional.channels import divisible
 
 # What a block may have between its convolutions, made for a number of channels.
@@ -46,8 +47,9 @@ class DepthwiseSeparable(_Residual):
         in_channels: of what comes.
         out_channels: of the result.
         kernel_size: of the depthwise convolution, odd.
+        padding: of the convolution that strides, see `models.basicblocks.same`: "even", "same" or pixels of an axis.
         se: makes the attention between the two, from its channels: `SE`.
-        norm: by name, or a constructor from channels.
+        norm: "batch", "instance", "group", one with arguments, or a constructor.
         activation: after the depthwise convolution; after the second too, unless `linear`.
         linear: the second convolution has no activation, as in MobileNetV2; that of the first MobileNet has.
         shortcut: adds what came where shapes fit.
@@ -64,9 +66,10 @@ class DepthwiseSeparable(_Residual):
         *,
         stride: int = 1,
         dilation: int = 1,
+        padding: Padding = "even",
         se: Attention | None = None,
-        norm: str | Factory = "batch",
-        activation: str | Factory = "relu",
+        norm: Choice = "batch",
+        activation: Choice = "relu",
         linear: bool = True,
         shortcut: bool = True,
         drop_path: float = 0.0,
@@ -75,12 +78,13 @@ class DepthwiseSeparable(_Residual):
         name = type(self).__name__
         super().__init__(shortcut=shortcut and stride == 1 and in_channels == out_channels, drop_path=drop_path)
         conv, make_norm = layers(dims, of=name).conv, _norm(norm, dims, of=name)
+        self.pad, around = padding_of(padding, kernel_size, stride=stride, dilation=dilation, of=name)
         self.conv_dw = conv(
             in_channels,
             in_channels,
             kernel_size,
             stride=stride,
-            padding=_padding(kernel_size, dilation, of=name),
+            padding=around,
             dilation=dilation,
             groups=in_channels,
             bias=False,
@@ -93,7 +97,7 @@ class DepthwiseSeparable(_Residual):
         self.act2 = Identity() if linear else activation_layer(activation, of=name)
 
     def branch(self, x: Tensor) -> Tensor:
-        x = self.se(self.act1(self.bn1(self.conv_dw(x))))
+        x = self.se(self.act1(self.bn1(self.conv_dw(self.pad(x)))))
         return self.act2(self.bn2(self.conv_pw(x)))
 
 
@@ -109,8 +113,9 @@ class InvertedResidual(_Residual):
         out_channels: of the result.
         kernel_size: of the depthwise convolution, odd.
         expansion: channels between are `divisible(expansion * in_channels)`.
+        padding: of the convolution that strides, see `models.basicblocks.same`: "even", "same" or pixels of an axis.
         se: makes the attention before the last convolution, from its channels: `SE`.
-        norm: by name, or a constructor from channels.
+        norm: "batch", "instance", "group", one with arguments, or a constructor.
         activation: after all convolutions but the last.
         shortcut: adds what came where shapes fit.
         drop_path: the share of samples that lose the branch in training.
@@ -127,9 +132,10 @@ class InvertedResidual(_Residual):
         expansion: float = 6,
         stride: int = 1,
         dilation: int = 1,
+        padding: Padding = "even",
         se: Attention | None = None,
-        norm: str | Factory = "batch",
-        activation: str | Factory = "relu",
+        norm: Choice = "batch",
+        activation: Choice = "relu",
         shortcut: bool = True,
         drop_path: float = 0.0,
         dims: int = 2,
@@ -140,12 +146,13 @@ class InvertedResidual(_Residual):
         inner = divisible(expansion * in_channels)
         self.conv_pw = conv(in_channels, inner, 1, bias=False)
         self.bn1 = make_norm(inner)
+        self.pad, around = padding_of(padding, kernel_size, stride=stride, dilation=dilation, of=name)
         self.conv_dw = conv(
             inner,
             inner,
             kernel_size,
             stride=stride,
-            padding=_padding(kernel_size, dilation, of=name),
+            padding=around,
             dilation=dilation,
             groups=inner,
             bias=False,
@@ -159,7 +166,7 @@ class InvertedResidual(_Residual):
 
     def branch(self, x: Tensor) -> Tensor:
         x = self.act1(self.bn1(self.conv_pw(x)))
-        x = self.se(self.act2(self.bn2(self.conv_dw(x))))
+        x = self.se(self.act2(self.bn2(self.conv_dw(self.pad(x)))))
         return self.bn3(self.conv_pwl(x))
 
 
@@ -175,8 +182,9 @@ class FusedMBConv(_Residual):
         out_channels: of the result.
         kernel_size: of the first convolution, odd.
         expansion: channels between are `divisible(expansion * in_channels)`.
+        padding: of the convolution that strides, see `models.basicblocks.same`: "even", "same" or pixels of an axis.
         se: makes the attention before the last convolution, from its channels: `SE`.
-        norm: by name, or a constructor from channels.
+        norm: "batch", "instance", "group", one with arguments, or a constructor.
         activation: after the first convolution.
         shortcut: adds what came where shapes fit.
         drop_path: the share of samples that lose the branch in training.
@@ -193,9 +201,10 @@ class FusedMBConv(_Residual):
         expansion: float = 4,
         stride: int = 1,
         dilation: int = 1,
+        padding: Padding = "even",
         se: Attention | None = None,
-        norm: str | Factory = "batch",
-        activation: str | Factory = "relu",
+        norm: Choice = "batch",
+        activation: Choice = "relu",
         shortcut: bool = True,
         drop_path: float = 0.0,
         dims: int = 2,
@@ -203,9 +212,10 @@ class FusedMBConv(_Residual):
         name = type(self).__name__
         super().__init__(shortcut=shortcut and stride == 1 and in_channels == out_channels, drop_path=drop_path)
         conv, make_norm = layers(dims, of=name).conv, _norm(norm, dims, of=name)
-        inner, padding = divisible(expansion * in_channels), _padding(kernel_size, dilation, of=name)
+        inner = divisible(expansion * in_channels)
+        self.pad, around = padding_of(padding, kernel_size, stride=stride, dilation=dilation, of=name)
         self.conv_exp = conv(
-            in_channels, inner, kernel_size, stride=stride, padding=padding, dilation=dilation, bias=False
+            in_channels, inner, kernel_size, stride=stride, padding=around, dilation=dilation, bias=False
         )
         self.bn1 = make_norm(inner)
         self.se = Identity() if se is None else se(inner)
@@ -214,7 +224,7 @@ class FusedMBConv(_Residual):
         self.act1 = activation_layer(activation, of=name)
 
     def branch(self, x: Tensor) -> Tensor:
-        return self.bn2(self.conv_pwl(self.se(self.act1(self.bn1(self.conv_exp(x))))))
+        return self.bn2(self.conv_pwl(self.se(self.act1(self.bn1(self.conv_exp(self.pad(x)))))))
 
 
 class ResidualConv(_Residual):
@@ -236,34 +246,28 @@ class ResidualConv(_Residual):
         *,
         stride: int = 1,
         dilation: int = 1,
-        norm: str | Factory = "batch",
-        activation: str | Factory = "relu",
+        padding: Padding = "even",
+        norm: Choice = "batch",
+        activation: Choice = "relu",
         shortcut: bool = True,
         drop_path: float = 0.0,
         dims: int = 2,
     ) -> None:
         name = type(self).__name__
         super().__init__(shortcut=shortcut and stride == 1 and in_channels == out_channels, drop_path=drop_path)
-        padding = _padding(kernel_size, dilation, of=name)
+        self.pad, around = padding_of(padding, kernel_size, stride=stride, dilation=dilation, of=name)
         self.conv = layers(dims, of=name).conv(
-            in_channels, out_channels, kernel_size, stride=stride, padding=padding, dilation=dilation, bias=False
+            in_channels, out_channels, kernel_size, stride=stride, padding=around, dilation=dilation, bias=False
         )
         self.bn1 = _norm(norm, dims, of=name)(out_channels)
         self.act1 = activation_layer(activation, of=name)
 
     def branch(self, x: Tensor) -> Tensor:
-        return self.act1(self.bn1(self.conv(x)))
+        return self.act1(self.bn1(self.conv(self.pad(x))))
 
 
-def _norm(norm: str | Factory, dims: int, *, of: str) -> Factory:
+def _norm(norm: Choice, dims: int, *, of: str) -> Factory:
     make = norm_layer(norm, dims, of=of)
     if make is None:
         raise ValueError(f"{of}: norm=None, but its convolutions have no bias; name a norm.")
     return make
-
-
-def _padding(kernel_size: int, dilation: int, *, of: str) -> int:
-    """The padding that keeps the size: `ceil(size / stride)` where it strides."""
-    if kernel_size % 2 == 0:
-        raise ValueError(f"{of}: kernel_size={kernel_size} is even; an odd one keeps the size.")
-    return dilation * (kernel_size // 2)

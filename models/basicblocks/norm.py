@@ -11,6 +11,10 @@ class ChannelNorm(Module):
         x: (n, channels, *size)
         returns: the same
 
+    Args:
+        channels: of what comes and goes.
+        eps: added to the variance.
+
     Source: Liu et al., "A ConvNet for the 2020s", arXiv:2201.03545, section 2.6 (LN).
     Names: weight and bias, as LayerNorm.
     """

@@ -7,13 +7,10 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Literal
 
 import mcore
-from mcore import AdaptiveAvgPool1d, AdaptiveAvgPool2d, AdaptiveAvgPool3d, Module, ModuleList, Sequential, Tensor
+from mcore import Module, ModuleList, Sequential, Tensor
 from models.basicblocks.conv import ConvNormAct
-from models.basicblocks.layers import Factory, layers
+from models.basicblocks.layers import Choice, layers
 from models.functional.sizes import resize
-
-# Means over a grid of so many cells along each axis, by dimensions.
-POOLS: dict[int, Any] = {1: AdaptiveAvgPool1d, 2: AdaptiveAvgPool2d, 3: AdaptiveAvgPool3d}
 
 
 class PPM(Module):
@@ -25,11 +22,12 @@ class PPM(Module):
             in_channels + len(bins) * channels
 
     Args:
+        in_channels: of what comes.
         out_channels: of a convolution that joins map and means; None leaves them side by side.
         bins: cells of each grid, along every axis.
         channels: of the means of each grid; where left out, in_channels // len(bins), as in the paper.
         kernel_size: of the joining convolution.
-        norm: "batch", "instance", "group", a constructor, or None.
+        norm: "batch", "instance", "group", one with arguments, a constructor, or None.
         norm_of_one: whether the grid of one cell has the norm too; else its convolution has a bias.
         map_first: whether the map stands before the means, or after them.
         align_corners: how grids are brought to the map's size.
@@ -48,7 +46,7 @@ class PPM(Module):
         bins: Sequence[int] = (1, 2, 3, 6),
         channels: int | None = None,
         kernel_size: int = 3,
-        norm: str | Factory | None = "batch",
+        norm: Choice = "batch",
         norm_of_one: bool = True,
         map_first: bool = True,
         align_corners: bool = False,
@@ -56,7 +54,6 @@ class PPM(Module):
     ) -> None:
         if not bins or min(bins) < 1:
             raise ValueError(f"PPM: bins={list(bins)} aren't numbers of cells, 1 or more.")
-        layers(dims, of="PPM")
         super().__init__()
         self.map_first = map_first
         each = max(1, in_channels // len(bins)) if channels is None else channels
@@ -98,19 +95,20 @@ class Grid(Sequential):
         in_channels: int,
         out_channels: int,
         *,
-        norm: str | Factory | None = "batch",
+        norm: Choice = "batch",
         align_corners: bool = False,
         dims: int = 2,
     ) -> None:
-        super().__init__(POOLS[dims](cells), ConvNormAct(in_channels, out_channels, 1, norm=norm, dims=dims))
+        pool = layers(dims, of="PPM").adaptive_avg_pool(cells)
+        super().__init__(pool, ConvNormAct(in_channels, out_channels, 1, norm=norm, dims=dims))
         self.cells, self.align_corners = cells, align_corners
 
     def forward(self, x: Tensor) -> Tensor:
         size = x.shape[2:]
         pool, block = list(self)
-        layers: Any = block
+        convolve: Any = block
         if self.cells == 1:
-            return repeated(pool(x), layers, size)
+            return repeated(pool(x), convolve, size)
         return resize(block(pool(x)), size, align_corners=self.align_corners)
 
 

@@ -62,7 +62,9 @@ class PreActivationBlock(_PreActivated):
         width: channels of both convolutions.
         stride: of the first convolution.
         dilation: of the block; its first convolution has `first_dilation` where that differs.
+        first_dilation: of the first convolution, where it differs.
         shortcut: makes the shortcut: `bare_projection`.
+        dims: 1, 2 or 3.
     """
 
     expansion = 1
@@ -102,7 +104,9 @@ class PreActivationBottleneck(_PreActivated):
         width: channels of the first two convolutions.
         stride: of the 3x3 convolution.
         dilation: of the block; its 3x3 convolution has `first_dilation` where that differs.
+        first_dilation: of the 3x3 convolution, where it differs.
         shortcut: makes the shortcut: `bare_projection`.
+        dims: 1, 2 or 3.
     """
 
     expansion = 4

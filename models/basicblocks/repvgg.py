@@ -21,9 +21,13 @@ class RepVGG(Module):
         returns: (n, out_channels, *ceil(size / stride))
 
     Args:
+        in_channels: of what comes.
+        out_channels: of the result.
+        stride: of both convolutions.
         dilation: of the 3x3 convolution.
         groups: of both convolutions.
         fused: builds the form to run: one 3x3 convolution, `reparam_conv`, with a bias.
+        dims: 1, 2 or 3.
     """
 
     def __init__(

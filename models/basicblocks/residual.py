@@ -107,8 +107,11 @@ class BasicBlock(Residual):
         dilation: of the second convolution.
         first_dilation: of the first, where it differs: in a stage that is dilated instead of strided, the first
             block still sees what the stage before left.
+        groups: 1; others are refused.
+        width_per_group: 64; others are refused.
         attention: makes what weighs the branch, from its channels and `dims`: `SE`.
         shortcut: makes the shortcut: `projection`, `pooled_projection`.
+        dims: 1, 2 or 3.
 
     Source: figure 5, left.
 
@@ -161,10 +164,13 @@ class Bottleneck(Residual):
         width: channels of the 3x3 convolution, where `groups` and `width_per_group` are left out.
         stride: of the 3x3 convolution.
         dilation: of the block; its 3x3 convolution has `first_dilation` where that differs.
+        first_dilation: of the 3x3 convolution, where it differs.
         groups: of the 3x3 convolution, each of `width_per_group` channels at a width of 64.
+        width_per_group: channels of each group at a width of 64.
         reduce_first: the first convolution has its channels divided by this, 2 in SENet-154.
         attention: makes what weighs the branch, from its channels and `dims`: `SE`.
         shortcut: makes the shortcut: `projection`, `pooled_projection`.
+        dims: 1, 2 or 3.
 
     Source: figure 5, right; Xie et al., "Aggregated Residual Transformations", arXiv:1611.05431, figure 3c;
     Zagoruyko and Komodakis, "Wide Residual Networks", arXiv:1605.07146; Hu et al., arXiv:1709.01507, figure 3

@@ -16,6 +16,8 @@ class ResidualUnit(Module):
         returns: (n, out_channels, *ceil(size / stride)), for odd kernels
 
     Args:
+        in_channels: of what comes.
+        out_channels: of the result.
         kernel_size: odd; pixels along every axis, or along each.
         stride: of the first convolution and the shortcut; pixels along every axis, or along each.
         units: how many convolutions.

@@ -12,7 +12,7 @@ from typing import Any, Literal
 import mcore
 from mcore import Module, ModuleList, Tensor
 from models.basicblocks.conv import CONV_BN_ACT, ConvNormAct
-from models.basicblocks.layers import Factory, layers
+from models.basicblocks.layers import Choice, layers
 
 
 class SPP(Module):
@@ -23,8 +23,10 @@ class SPP(Module):
         returns: (n, out_channels, *size)
 
     Args:
+        in_channels: of what comes.
+        out_channels: of the result.
         sizes: of the windows in pixels, odd; each is pooled from the same map.
-        activation: a name or a constructor; YOLOv5 has "silu", Darknet leaky ReLU.
+        activation: a name, one with arguments, or a constructor; YOLOv5 has "silu", Darknet leaky ReLU.
         dims: 1, 2 or 3.
     """
 
@@ -35,7 +37,7 @@ class SPP(Module):
         sizes: Sequence[int] = (5, 9, 13),
         dims: Literal[1, 2, 3] = 2,
         *,
-        activation: str | Factory | None = "silu",
+        activation: Choice = "silu",
     ) -> None:
         _check("SPP", in_channels, sizes)
         super().__init__()
@@ -60,9 +62,11 @@ class SPPF(Module):
         returns: (n, out_channels, *size)
 
     Args:
+        in_channels: of what comes.
+        out_channels: of the result.
         size: of the window in pixels, odd.
         count: how often it is applied.
-        activation: a name or a constructor.
+        activation: a name, one with arguments, or a constructor.
         dims: 1, 2 or 3.
     """
 
@@ -74,7 +78,7 @@ class SPPF(Module):
         dims: Literal[1, 2, 3] = 2,
         *,
         count: int = 3,
-        activation: str | Factory | None = "silu",
+        activation: Choice = "silu",
     ) -> None:
         _check("SPPF", in_channels, [size])
         if count < 1:

@@ -19,6 +19,10 @@ class LayerScale(Module):
         x: (n, channels, *size)
         returns: the same
 
+    Args:
+        channels: of what comes and goes.
+        start: what the factors begin with.
+
     Source: Touvron et al., "Going deeper with Image Transformers", arXiv:2103.17239, section 2.
     """
 

@@ -10,7 +10,7 @@ import mcore
 from mcore import Module, Sequential, Tensor, init
 from mcore import functional as F
 from models.basicblocks.conv import ConvNormAct
-from models.basicblocks.layers import Factory, activation_layer, layers, norm_layer
+from models.basicblocks.layers import Choice, activation_layer, layers, norm_layer
 from models.functional.shuffle import depth_to_space
 from models.functional.sizes import LINEAR
 
@@ -23,10 +23,13 @@ class UpsampleInterpolate(Module):
         returns: (n, out_channels, *scale * size)
 
     Args:
+        in_channels: of what comes.
+        out_channels: of the result.
+        scale: how many times finer, 2 or more.
         mode: "nearest" or "linear" (bilinear in 2-D, trilinear in 3-D).
         kernel_size: of the convolution, odd.
-        norm: "batch", "instance", "group", a constructor, or None.
-        activation: a name or a constructor; None for none.
+        norm: "batch", "instance", "group", one with arguments, a constructor, or None.
+        activation: a name, one with arguments, or a constructor; None for none.
         dims: 1, 2 or 3.
 
     Source: Odena et al., "Deconvolution and Checkerboard Artifacts", 2016, doi:10.23915/distill.00003.
@@ -40,8 +43,8 @@ class UpsampleInterpolate(Module):
         *,
         mode: Literal["nearest", "linear"] = "nearest",
         kernel_size: int = 3,
-        norm: str | Factory | None = None,
-        activation: str | Factory | None = None,
+        norm: Choice = None,
+        activation: Choice = None,
         dims: Literal[1, 2, 3] = 2,
     ) -> None:
         if mode not in ("nearest", "linear"):
@@ -70,10 +73,13 @@ class UpsampleTransposed(Sequential):
         returns: (n, out_channels, *scale * size)
 
     Args:
+        in_channels: of what comes.
+        out_channels: of the result.
+        scale: how many times finer, 2 or more.
         kernel_size: as large as `scale` or larger, which it is where left out; a multiple of it keeps clear of
             checkerboards.
-        norm: "batch", "instance", "group", a constructor, or None.
-        activation: a name or a constructor; None for none.
+        norm: "batch", "instance", "group", one with arguments, a constructor, or None.
+        activation: a name, one with arguments, or a constructor; None for none.
         dims: 1, 2 or 3.
 
     Names: 0, 1, 2 in order.
@@ -86,8 +92,8 @@ class UpsampleTransposed(Sequential):
         scale: int = 2,
         *,
         kernel_size: int | None = None,
-        norm: str | Factory | None = None,
-        activation: str | Factory | None = None,
+        norm: Choice = None,
+        activation: Choice = None,
         dims: Literal[1, 2, 3] = 2,
     ) -> None:
         name, size = "UpsampleTransposed", kernel_size or scale
@@ -123,9 +129,12 @@ class UpsampleShuffle(Module):
         returns: (n, out_channels, *scale * size)
 
     Args:
+        in_channels: of what comes.
+        out_channels: of the result.
+        scale: how many times finer, 2 or more.
         kernel_size: of the convolution, odd.
-        norm: behind the convolution: "batch", "instance", "group", a constructor, or None.
-        activation: behind that; a name or a constructor; None for none.
+        norm: behind the convolution: "batch", "instance", "group", one with arguments, a constructor, or None.
+        activation: behind that: a name, one with arguments, or a constructor; None for none.
         dims: 1, 2 or 3.
 
     Source: Shi et al., arXiv:1609.05158, section 2.2; Aitken et al., "Checkerboard artifact free sub-pixel
@@ -140,8 +149,8 @@ class UpsampleShuffle(Module):
         scale: int = 2,
         *,
         kernel_size: int = 3,
-        norm: str | Factory | None = None,
-        activation: str | Factory | None = None,
+        norm: Choice = None,
+        activation: Choice = None,
         dims: Literal[1, 2, 3] = 2,
     ) -> None:
         _check("UpsampleShuffle", scale=scale, kernel_size=kernel_size)
@@ -172,7 +181,9 @@ class CARAFE(Module):
         returns: (n, out_channels, *scale * size)
 
     Args:
+        in_channels: of what comes.
         out_channels: as `in_channels`, where left out; others are made by a 1x1 convolution before.
+        scale: how many times finer, 2 or more.
         kernel_size: of the means, odd.
         encoder_size: of the convolution that makes weights, odd.
         compressed: channels that weights are made from.

@@ -22,7 +22,13 @@ class SeparableConv(Module):
         returns: (n, out_channels, *ceil(size / stride))
 
     Args:
+        in_channels: of what comes.
+        out_channels: of the result.
+        stride: of the 3x3 convolution.
+        dilation: of the 3x3 convolution.
         activated: a ReLU follows each norm.
+        eps: of both norms.
+        dims: 1, 2 or 3.
     """
 
     def __init__(
@@ -66,9 +72,14 @@ class AlignedXceptionBlock(Module):
         returns: (n, out_channels, *ceil(size / stride)), or that of the last of `out_channels`
 
     Args:
+        in_channels: of what comes.
         out_channels: of all three convolutions, or of each.
+        stride: of the third convolution and of the shortcut.
+        dilation: of all 3x3 convolutions.
         residual: whether there is a shortcut; without it, ReLUs follow the norms instead of going before.
         whole: False builds no more than `before_last` needs.
+        eps: of every norm.
+        dims: 1, 2 or 3.
     """
 
     def __init__(
@@ -134,9 +145,13 @@ class XceptionBlock(Module):
         returns: (n, out_channels, *ceil(size / stride))
 
     Args:
+        in_channels: of what comes.
+        out_channels: of the result.
         depth: how many convolutions.
+        stride: of the maximum and of the shortcut.
         first_relu: whether a ReLU goes before the first.
         grows_first: whether the first convolution changes the channels, or the last.
+        dims: 1, 2 or 3.
     """
 
     def __init__(

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 import mcore
 from mcore import Tensor
 from mcore import functional as F
-from mcore.functional import nms_mask
 from models.functional.maps import as_maps
 
 
@@ -45,7 +44,7 @@ def detections(
     axis = found[0][1].ndim - 1
     near, likely, labels = (mcore.cat(parts, dim=axis) for parts in zip(*found, strict=True))
     if nms is not None:
-        stays = nms_mask(near, likely, nms, None if by_class else labels)
+        stays = F.nms_mask(near, likely, nms, None if by_class else labels)
         likely = likely.masked_fill(~stays, -mcore.inf)
     return _ordered(near.flatten(1, -2), likely.flatten(1), labels.flatten(1), top)
 

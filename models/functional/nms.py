@@ -8,7 +8,7 @@ from typing import Literal
 
 import mcore
 from mcore import Tensor
-from mcore.functional import nms_mask
+from mcore import functional as F
 from models.functional.boxes import iou
 
 
@@ -27,7 +27,7 @@ def nms(boxes: Tensor, scores: Tensor, iou_threshold: float = 0.5) -> Tensor:
     >>> nms(boxes, mcore.tensor([0.5, 0.9, 0.7])).tolist()
     [1, 2]
     """
-    return _in_order(nms_mask(boxes, scores, iou_threshold), scores)
+    return _in_order(F.nms_mask(boxes, scores, iou_threshold), scores)
 
 
 def batched_nms(boxes: Tensor, scores: Tensor, labels: Tensor, iou_threshold: float = 0.5) -> Tensor:
@@ -35,7 +35,7 @@ def batched_nms(boxes: Tensor, scores: Tensor, labels: Tensor, iou_threshold: fl
 
     Exact for coordinates of any size: boxes aren't moved apart, as other libraries do.
     """
-    return _in_order(nms_mask(boxes, scores, iou_threshold, labels), scores)
+    return _in_order(F.nms_mask(boxes, scores, iou_threshold, labels), scores)
 
 
 def soft_nms(

@@ -20,7 +20,7 @@ class Classification(PooledHead):
     Args:
         num_classes: how many scores.
         in_channels: of the maps fed; from `models.assemble`, where left out.
-        dropout: part of the averaged channels that training leaves out.
+        dropout: the share of the averaged channels that training leaves out.
         merge: which maps: "coarsest", "finest", "sum" or "concat" of all; where left out, "sum" for maps of
             the same channels, as a pyramid's are, else "coarsest".
 
@@ -54,7 +54,7 @@ class MLPClassification(PooledHead):
         hidden: channels of each hidden layer.
         in_channels: of the maps fed; from `models.assemble`, where left out.
         norm: whether hidden layers have batch norms, which need batches of two or more in training.
-        dropout: part of the averaged channels that training leaves out.
+        dropout: the share of the averaged channels that training leaves out.
         merge: which maps, as for `Classification`.
     """
 
@@ -90,7 +90,7 @@ class CosineClassification(PooledHead):
         num_classes: how many scores.
         scale: at the start of training.
         in_channels: of the maps fed; from `models.assemble`, where left out.
-        dropout: part of the averaged channels that training leaves out.
+        dropout: the share of the averaged channels that training leaves out.
         merge: which maps, as for `Classification`.
 
     Source: Gidaris and Komodakis, "Dynamic Few-Shot Visual Learning without Forgetting", arXiv:1804.09042,
@@ -128,7 +128,7 @@ class MultiLabel(PooledHead):
         prior: how often a label is there, at the start of training, in 0 < prior < 1: rare labels then don't
             begin with a loss from all the images that lack them.
         in_channels: of the maps fed; from `models.assemble`, where left out.
-        dropout: part of the averaged channels that training leaves out.
+        dropout: the share of the averaged channels that training leaves out.
         merge: which maps, as for `Classification`.
 
     Source: the prior is that of Lin et al., "Focal Loss for Dense Object Detection", arXiv:1708.02002, section 3.3.

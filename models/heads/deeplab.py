@@ -36,7 +36,7 @@ class DeepLabV3(Part):
         channels: of every convolution.
         rates: dilations of ASPP.
         separable: splits the dilated convolutions into depthwise and pointwise ones.
-        dropout: of ASPP's result.
+        dropout: the share of ASPP's values that training leaves out.
         align_corners: how scores are brought to the image's size; True as in the paper's code and
             segmentation-models, False as in torchvision.
         in_channels: of the maps fed; from `models.assemble`, where left out.
@@ -89,7 +89,7 @@ class DeepLabV3Plus(Part):
         channels: of every convolution but that of the fine map, which has 48.
         rates: dilations of ASPP.
         separable: splits the dilated convolutions into depthwise and pointwise ones.
-        dropout: of ASPP's result.
+        dropout: the share of ASPP's values that training leaves out.
         align_corners: how maps and scores are resized; True as in the paper's code and segmentation-models.
         in_channels: of the maps fed; from `models.assemble`, where left out.
         in_strides: of the maps fed; where left out, doubling from 4.

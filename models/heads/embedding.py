@@ -25,7 +25,7 @@ class Embedding(PooledHead):
         num_classes: of the training set; None, no classes.
         power: of the generalised mean, at the start of training.
         in_channels: of the maps fed; from `models.assemble`, where left out.
-        dropout: part of the pooled channels that training leaves out.
+        dropout: the share of the pooled channels that training leaves out.
         merge: which maps: "coarsest", "finest", "sum" or "concat" of all; where left out, "sum" for maps of
             the same channels, as a pyramid's are, else "coarsest".
 

@@ -11,7 +11,7 @@ from typing import Literal
 import mcore
 from mcore import Module, ModuleList, Sequential, Tensor
 from models.basicblocks.conv import ConvNormAct
-from models.basicblocks.layers import Factory, layers
+from models.basicblocks.layers import Choice, layers
 from models.component import Part, strides_from
 from models.functional.maps import as_channels
 from models.functional.sizes import resize
@@ -31,8 +31,8 @@ class FPNDecoder(Part):
         channels: of every level of the pyramid.
         segmentation_channels: of every level's way up.
         merge: "add" sums what the levels give, "cat" sets it side by side.
-        dropout: part of the merged channels that training leaves out.
-        norm: of the ways up: "group", "batch", "instance", a constructor, or None.
+        dropout: the share of the merged channels that training leaves out.
+        norm: of the ways up: "group", "batch", "instance", one with arguments, a constructor, or None.
         interpolation: how the pyramid's levels come down to finer ones, "nearest" or "linear".
         in_channels: of the maps fed; from `models.assemble`, where left out.
         in_strides: of the maps fed; where left out, doubling from 4.
@@ -51,7 +51,7 @@ class FPNDecoder(Part):
         segmentation_channels: int = 128,
         merge: Literal["add", "cat"] = "add",
         dropout: float = 0.2,
-        norm: str | Factory | None = "group",
+        norm: Choice = "group",
         interpolation: Mode = "nearest",
         in_channels: Sequence[int] | None = None,
         in_strides: Sequence[int] | None = None,
@@ -117,7 +117,7 @@ class WayUp(Module):
     """
 
     def __init__(
-        self, in_channels: int, out_channels: int, steps: int, *, norm: str | Factory | None = "group", dims: int = 2
+        self, in_channels: int, out_channels: int, steps: int, *, norm: Choice = "group", dims: int = 2
     ) -> None:
         super().__init__()
         self.block = Sequential(
@@ -137,9 +137,7 @@ class WayUp(Module):
 class ConvBlock(Module):
     """A 3x3 convolution without bias, norm and ReLU, under the publisher's name `block`."""
 
-    def __init__(
-        self, in_channels: int, out_channels: int, *, norm: str | Factory | None = "group", dims: int = 2
-    ) -> None:
+    def __init__(self, in_channels: int, out_channels: int, *, norm: Choice = "group", dims: int = 2) -> None:
         super().__init__()
         self.block = ConvNormAct(in_channels, out_channels, bias=norm is None, norm=norm, dims=dims)
 

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from mcore import Module, ModuleList, Sequential, Tensor
 from models.basicblocks.conv import ConvNormAct
-from models.basicblocks.layers import Factory, activation_layer, layers, norm_layer
+from models.basicblocks.layers import Choice, activation_layer, layers, norm_layer
 from models.component import Part, strides_from
 from models.functional.maps import as_channels
 from models.functional.sizes import resize
@@ -29,7 +29,7 @@ class LinkNetDecoder(Part):
     Args:
         num_classes: how many scores for each pixel.
         channels: of the steps that join no map.
-        norm: "batch", "instance", "group", a constructor, or None.
+        norm: "batch", "instance", "group", one with arguments, a constructor, or None.
         in_channels: of the maps fed; from `models.assemble`, where left out.
         in_strides: of the maps fed; where left out, doubling from 2.
         dims: 1, 2 or 3.
@@ -44,7 +44,7 @@ class LinkNetDecoder(Part):
         num_classes: int,
         channels: int = 32,
         *,
-        norm: str | Factory | None = "batch",
+        norm: Choice = "batch",
         in_channels: Sequence[int] | None = None,
         in_strides: Sequence[int] | None = None,
         dims: Literal[1, 2, 3] = 2,
@@ -87,9 +87,7 @@ class AddUp(Module):
         returns: (n, out_channels, *(2 * size))
     """
 
-    def __init__(
-        self, in_channels: int, out_channels: int, *, norm: str | Factory | None = "batch", dims: int = 2
-    ) -> None:
+    def __init__(self, in_channels: int, out_channels: int, *, norm: Choice = "batch", dims: int = 2) -> None:
         super().__init__()
         kit, make_norm = layers(dims, of="LinkNetDecoder"), norm_layer(norm, dims, of="LinkNetDecoder")
         quarter = max(1, in_channels // 4)

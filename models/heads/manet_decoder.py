@@ -9,11 +9,11 @@ from collections.abc import Sequence
 from typing import Literal
 
 import mcore
-from mcore import Module, ModuleList, ReLU, Sequential, Sigmoid, Tensor
+from mcore import Module, ModuleList, Sequential, Tensor
 from mcore import functional as F
+from models.attention.scse import channel_weights
 from models.basicblocks.conv import ConvNormAct
-from models.basicblocks.layers import Factory, layers
-from models.basicblocks.ppm import POOLS
+from models.basicblocks.layers import Choice, layers
 from models.component import Part, strides_from
 from models.functional.maps import as_channels
 from models.functional.sizes import resize
@@ -36,7 +36,7 @@ class MAnetDecoder(Part):
         channels: after each step up; as many are used as there are steps.
         reduction: channels between the two convolutions of channel attention are a part of one in so many.
         position_channels: of the positions that are compared.
-        norm: "batch", "instance", "group", a constructor, or None.
+        norm: "batch", "instance", "group", one with arguments, a constructor, or None.
         interpolation: how maps come up, "nearest" or "linear".
         in_channels: of the maps fed; from `models.assemble`, where left out.
         in_strides: of the maps fed; where left out, doubling from 2.
@@ -54,7 +54,7 @@ class MAnetDecoder(Part):
         *,
         reduction: int = 16,
         position_channels: int = 64,
-        norm: str | Factory | None = "batch",
+        norm: Choice = "batch",
         interpolation: Mode = "nearest",
         in_channels: Sequence[int] | None = None,
         in_strides: Sequence[int] | None = None,
@@ -147,7 +147,7 @@ class FusionUp(Module):
         out_channels: int,
         *,
         reduction: int = 16,
-        norm: str | Factory | None = "batch",
+        norm: Choice = "batch",
         interpolation: Mode = "nearest",
         dims: int = 2,
     ) -> None:
@@ -158,8 +158,8 @@ class FusionUp(Module):
             ConvNormAct(in_channels, skip_channels, 1, norm=norm, dims=dims),
         )
         reduced = max(1, skip_channels // reduction)
-        self.SE_ll = _gate(skip_channels, reduced, dims=dims)
-        self.SE_hl = _gate(skip_channels, reduced, dims=dims)
+        self.SE_ll = channel_weights(skip_channels, reduced, dims=dims, of="MAnetDecoder")
+        self.SE_hl = channel_weights(skip_channels, reduced, dims=dims, of="MAnetDecoder")
         self.conv1 = ConvNormAct(2 * skip_channels, out_channels, norm=norm, dims=dims)
         self.conv2 = ConvNormAct(out_channels, out_channels, norm=norm, dims=dims)
 
@@ -167,9 +167,3 @@ class FusionUp(Module):
         x = resize(self.hl_conv(x), skip.shape[2:], mode=self.interpolation)
         x = x * (self.SE_hl(x) + self.SE_ll(skip))
         return self.conv2(self.conv1(mcore.cat((x, skip), dim=1)))
-
-
-def _gate(channels: int, reduced: int, *, dims: int) -> Sequential:
-    """Weights of channels between 0 and 1, from their means."""
-    conv = layers(dims, of="MAnetDecoder").conv
-    return Sequential(POOLS[dims](1), conv(channels, reduced, 1), ReLU(), conv(reduced, channels, 1), Sigmoid())

@@ -22,7 +22,7 @@ class Boundary(DenseHead):
     Args:
         channels: between the two convolutions; where left out, a quarter of what comes.
         in_channels: of the maps fed; from `models.assemble`, where left out.
-        dropout: part of the channels that training leaves out.
+        dropout: the share of the channels that training leaves out.
         merge: which maps: "coarsest", "finest", "sum" or "concat" of all; where left out, "sum" for maps of
             the same channels, as a pyramid's are, else "coarsest".
         dims: 1, 2 or 3.
@@ -55,7 +55,7 @@ class Affinity(DenseHead):
             of several pixels make long-range affinities.
         channels: between the two convolutions; where left out, a quarter of what comes.
         in_channels: of the maps fed; from `models.assemble`, where left out.
-        dropout: part of the channels that training leaves out.
+        dropout: the share of the channels that training leaves out.
         merge: which maps, as for `Boundary`.
         dims: 1, 2 or 3.
 

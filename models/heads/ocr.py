@@ -32,7 +32,7 @@ class OCR(Part):
         num_classes: how many scores for each pixel.
         channels: of pixels and regions.
         key_channels: in which pixels and regions are compared.
-        dropout: part of the channels that training leaves out.
+        dropout: the share of the channels that training leaves out.
         auxiliary: gives the scores of the regions too in training, whose loss the paper weighs with 0.4.
         align_corners: how maps and scores are resized; True as in the authors' code.
         in_channels: of the maps fed; from `models.assemble`, where left out.

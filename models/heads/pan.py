@@ -12,7 +12,6 @@ from typing import Any, Literal
 from mcore import Module, Sequential, Sigmoid, Tensor
 from mcore import functional as F
 from models.basicblocks.layers import layers
-from models.basicblocks.ppm import POOLS
 from models.component import Part, strides_from
 from models.functional.maps import as_channels
 from models.functional.sizes import resize
@@ -101,8 +100,9 @@ class FeaturePyramidAttention(Module):
 
     def __init__(self, in_channels: int, out_channels: int, *, dims: int = 2) -> None:
         super().__init__()
-        pool: Any = layers(dims, of="PAN").max_pool
-        self.branch1 = Sequential(POOLS[dims](1), ConvNorm(in_channels, out_channels, 1, dims=dims))
+        kit = layers(dims, of="PAN")
+        pool: Any = kit.max_pool
+        self.branch1 = Sequential(kit.adaptive_avg_pool(1), ConvNorm(in_channels, out_channels, 1, dims=dims))
         self.mid = Sequential(ConvNorm(in_channels, out_channels, 1, dims=dims))
         self.down1 = Sequential(pool(2, stride=2), ConvNorm(in_channels, 1, 7, dims=dims))
         self.down2 = Sequential(pool(2, stride=2), ConvNorm(1, 1, 5, dims=dims))
@@ -149,7 +149,7 @@ class GlobalAttentionUp(Module):
     ) -> None:
         super().__init__()
         gate = ConvNorm(out_channels, out_channels, 1, activated=False, dims=dims)
-        self.conv1 = Sequential(POOLS[dims](1), gate, Sigmoid())
+        self.conv1 = Sequential(layers(dims, of="PAN").adaptive_avg_pool(1), gate, Sigmoid())
         self.conv2 = ConvNorm(in_channels, out_channels, 3, dims=dims)
         self.interpolation: Literal["linear", "nearest"] = interpolation
 

@@ -13,7 +13,7 @@ class PooledHead(Part):
 
     Args:
         in_channels: of the maps fed, finest first, or of the one.
-        dropout: part of the averaged channels that training leaves out.
+        dropout: the share of the averaged channels that training leaves out.
         merge: which maps: "coarsest", "finest", "sum" or "concat" of all; where left out, "sum" for maps of
             the same channels, as a pyramid's are, else "coarsest".
     """

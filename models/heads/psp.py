@@ -9,7 +9,7 @@ from typing import Literal
 
 from mcore import Tensor
 from models.basicblocks.conv import ConvNormAct
-from models.basicblocks.layers import Factory, layers
+from models.basicblocks.layers import Choice, layers
 from models.basicblocks.ppm import PPM
 from models.component import Part
 from models.functional.maps import as_channels
@@ -28,8 +28,8 @@ class PSP(Part):
         num_classes: how many scores for each pixel.
         channels: after map and means are joined.
         bins: cells of each grid, along every axis.
-        dropout: part of the joined channels that training leaves out.
-        norm: "batch", "instance", "group", a constructor, or None.
+        dropout: the share of the joined channels that training leaves out.
+        norm: "batch", "instance", "group", one with arguments, a constructor, or None.
         align_corners: how grids and scores are resized; True as in the paper's code.
         in_channels: of the maps fed; from `models.assemble`, where left out.
         dims: 1, 2 or 3.
@@ -47,7 +47,7 @@ class PSP(Part):
         *,
         bins: Sequence[int] = (1, 2, 3, 6),
         dropout: float = 0.2,
-        norm: str | Factory | None = "batch",
+        norm: Choice = "batch",
         align_corners: bool = True,
         in_channels: int | Sequence[int] | None = None,
         dims: Literal[1, 2, 3] = 2,

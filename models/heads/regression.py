@@ -19,7 +19,7 @@ class Regression(PooledHead):
         low: the least that a number can be; with `high`, a sigmoid spans the range between them.
         high: the greatest.
         in_channels: of the maps fed; from `models.assemble`, where left out.
-        dropout: part of the averaged channels that training leaves out.
+        dropout: the share of the averaged channels that training leaves out.
         merge: which maps: "coarsest", "finest", "sum" or "concat" of all; where left out, "sum" for maps of
             the same channels, as a pyramid's are, else "coarsest".
     """

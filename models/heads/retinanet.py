@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from mcore import Sequential, Tensor
 from models.basicblocks.conv import ConvNormAct
-from models.basicblocks.layers import Factory
+from models.basicblocks.layers import Choice
 from models.functional import anchors, boxes
 from models.heads.detection import Branch, Detection, Output, Raw, alike, flattened, map_strides, start_at_prior
 
@@ -53,7 +53,7 @@ class RetinaNet(Detection):
         in_channels: Sequence[int] | None = None,
         in_strides: Sequence[int] | None = None,
         depth: int = 4,
-        norm: str | Factory | None = None,
+        norm: Choice = None,
         sizes: Sequence[Sequence[float]] | None = None,
         ratios: Sequence[float] = (0.5, 1.0, 2.0),
         fit_strides: bool = False,
@@ -113,5 +113,5 @@ def _octave(stride: int) -> list[int]:
     return [int(4 * stride * 2 ** (third / 3)) for third in range(3)]
 
 
-def _tower(channels: int, depth: int, norm: str | Factory | None) -> Sequential:
+def _tower(channels: int, depth: int, norm: Choice) -> Sequential:
     return Sequential(*(ConvNormAct(channels, channels, norm=norm) for _ in range(depth)))

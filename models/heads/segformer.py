@@ -10,7 +10,8 @@ from typing import Literal
 import mcore
 from mcore import Linear, Module, ModuleList, Tensor
 from models.basicblocks.conv import ConvNormAct
-from models.basicblocks.layers import Factory, layers
+from models.basicblocks.layers import Choice, layers
+from models.basicblocks.mlp import pointwise
 from models.component import Part, strides_from
 from models.functional.maps import as_channels
 from models.functional.sizes import resize
@@ -29,8 +30,8 @@ class SegFormer(Part):
     Args:
         num_classes: how many scores for each pixel.
         channels: of each linear map.
-        dropout: part of the joined channels that training leaves out.
-        norm: of the joined map: "batch", "instance", "group", a constructor, or None.
+        dropout: the share of the joined channels that training leaves out.
+        norm: of the joined map: "batch", "instance", "group", one with arguments, a constructor, or None.
         align_corners: how scores are brought to the image's size; maps are resized without.
         in_channels: of the maps fed; from `models.assemble`, where left out.
         in_strides: of the maps fed; where left out, doubling from 4.
@@ -48,7 +49,7 @@ class SegFormer(Part):
         channels: int = 256,
         *,
         dropout: float = 0.1,
-        norm: str | Factory | None = "batch",
+        norm: Choice = "batch",
         align_corners: bool = True,
         in_channels: Sequence[int] | None = None,
         in_strides: Sequence[int] | None = None,
@@ -87,4 +88,4 @@ class PixelLinear(Module):
         self.linear = Linear(in_channels, out_channels)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.linear(x.movedim(1, -1)).movedim(-1, 1)
+        return pointwise(self.linear, x)

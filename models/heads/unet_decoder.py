@@ -14,7 +14,7 @@ from typing import Literal
 import mcore
 from mcore import Module, ModuleList, Sequential, Tensor
 from models.basicblocks.conv import ConvNormAct
-from models.basicblocks.layers import Factory, layers
+from models.basicblocks.layers import Choice, Factory, layers
 from models.component import Part, strides_from
 from models.functional.maps import as_channels
 from models.functional.sizes import resize
@@ -34,7 +34,7 @@ class UNetDecoder(Part):
         channels: after each step up; as many are used as there are steps.
         attention: of each step, before and after its convolutions: a name ("SCSE"), or a constructor from
             channels.
-        norm: "batch", "instance", "group", a constructor, or None.
+        norm: "batch", "instance", "group", one with arguments, a constructor, or None.
         center: two more convolutions of the coarsest map, as segmentation-models has for VGG.
         interpolation: how maps come up, "nearest" or "linear".
         in_channels: of the maps fed; from `models.assemble`, where left out.
@@ -53,7 +53,7 @@ class UNetDecoder(Part):
         channels: Sequence[int] = (256, 128, 64, 32, 16),
         *,
         attention: str | Factory | None = None,
-        norm: str | Factory | None = "batch",
+        norm: Choice = "batch",
         center: bool = False,
         interpolation: Mode = "nearest",
         in_channels: Sequence[int] | None = None,
@@ -111,7 +111,7 @@ class Up(Module):
         out_channels: int,
         *,
         attention: str | Factory | None = None,
-        norm: str | Factory | None = "batch",
+        norm: Choice = "batch",
         dims: int = 2,
     ) -> None:
         super().__init__()

@@ -11,7 +11,7 @@ from typing import Literal
 
 import mcore
 from mcore import ModuleDict, Tensor
-from models.basicblocks.layers import Factory, layers
+from models.basicblocks.layers import Choice, Factory, layers
 from models.component import Part, strides_from
 from models.functional.maps import as_channels
 from models.functional.sizes import resize
@@ -32,7 +32,7 @@ class UNetPlusPlusDecoder(Part):
         channels: after each step of the outermost row; as many are used as there are steps.
         attention: of each step, before and after its convolutions: a name ("SCSE"), or a constructor from
             channels.
-        norm: "batch", "instance", "group", a constructor, or None.
+        norm: "batch", "instance", "group", one with arguments, a constructor, or None.
         interpolation: how maps come up, "nearest" or "linear".
         in_channels: of the maps fed; from `models.assemble`, where left out.
         in_strides: of the maps fed; where left out, doubling from 2.
@@ -51,7 +51,7 @@ class UNetPlusPlusDecoder(Part):
         channels: Sequence[int] = (256, 128, 64, 32, 16),
         *,
         attention: str | Factory | None = None,
-        norm: str | Factory | None = "batch",
+        norm: Choice = "batch",
         interpolation: Mode = "nearest",
         in_channels: Sequence[int] | None = None,
         in_strides: Sequence[int] | None = None,

@@ -10,7 +10,7 @@ from typing import Literal
 import mcore
 from mcore import Module, ModuleList, Tensor
 from models.basicblocks.conv import ConvNormAct
-from models.basicblocks.layers import Factory, layers
+from models.basicblocks.layers import Choice, layers
 from models.basicblocks.norm import ChannelNorm
 from models.basicblocks.ppm import PPM
 from models.component import Part, strides_from
@@ -31,8 +31,8 @@ class UPer(Part):
         num_classes: how many scores for each pixel.
         channels: of every level of the pyramid.
         bins: cells of each grid of means, along every axis.
-        dropout: part of the joined channels that training leaves out.
-        norm: "batch", "instance", "group", a constructor, or None.
+        dropout: the share of the joined channels that training leaves out.
+        norm: "batch", "instance", "group", one with arguments, a constructor, or None.
         align_corners: how scores are brought to the image's size; maps are resized without.
         in_channels: of the maps fed; from `models.assemble`, where left out.
         in_strides: of the maps fed; where left out, doubling from 4.
@@ -50,7 +50,7 @@ class UPer(Part):
         *,
         bins: Sequence[int] = (1, 2, 3, 6),
         dropout: float = 0.0,
-        norm: str | Factory | None = "batch",
+        norm: Choice = "batch",
         align_corners: bool = True,
         in_channels: Sequence[int] | None = None,
         in_strides: Sequence[int] | None = None,
@@ -95,9 +95,7 @@ class Lateral(Module):
         returns: (n, out_channels, *size)
     """
 
-    def __init__(
-        self, in_channels: int, out_channels: int, *, norm: str | Factory | None = "batch", dims: int = 2
-    ) -> None:
+    def __init__(self, in_channels: int, out_channels: int, *, norm: Choice = "batch", dims: int = 2) -> None:
         super().__init__()
         self.conv_norm_relu = ConvNormAct(in_channels, out_channels, 1, norm=norm, dims=dims)
 

@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from mcore import Conv2d, LeakyReLU, ModuleList, Tensor
 from models.basicblocks.conv import CONV_BN_ACT, ConvNormAct
-from models.basicblocks.layers import Factory
+from models.basicblocks.layers import Choice
 from models.functional.yolo import boxes_and_scores
 from models.heads.detection import Detection, Output, Raw
 
@@ -52,7 +52,7 @@ class YOLO(Detection):
         *,
         width: float = 2.0,
         scale: float | Sequence[float] = 1.0,
-        activation: str | Factory | None = None,
+        activation: Choice = None,
         in_channels: int | Sequence[int] | None = None,
         in_strides: Sequence[int] | None = None,
         output: Output = "raw",

@@ -5,7 +5,7 @@ from typing import Any
 
 from mcore import Tensor, init
 from models.basicblocks.conv import ConvNormAct
-from models.basicblocks.layers import Factory, layers
+from models.basicblocks.layers import Choice, layers
 from models.component import Part, strides_from
 from models.functional.maps import as_channels, as_maps
 
@@ -70,8 +70,8 @@ def convolution(
     kernel_size: int,
     *,
     stride: int = 1,
-    norm: str | Factory | None = None,
-    activation: str | Factory | None = None,
+    norm: Choice = None,
+    activation: Choice = None,
     names: tuple[str, str, str] | None = None,
     dims: int,
 ) -> ConvNormAct:

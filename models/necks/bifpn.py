@@ -13,7 +13,7 @@ from typing import Any, Literal, NamedTuple
 from mcore import Module, ModuleDict, Parameter, Sequential, Tensor, ones
 from mcore import functional as F
 from models.basicblocks.conv import CONV_BN_ACT, ConvNormAct
-from models.basicblocks.layers import Factory, activation_layer, layers, norm_layer
+from models.basicblocks.layers import Choice, activation_layer, layers, norm_layer
 from models.functional.sizes import resize
 from models.necks.base import Neck
 
@@ -44,7 +44,7 @@ class BiFPN(Neck):
         out_indices: positions of the maps to return, among all of them; layers that none of them needs aren't
             built.
         extra: coarser levels, pooled from the coarsest; EfficientDet makes 2 of maps at strides 8 to 32.
-        norm: "batch" with EfficientDet's eps of 1e-3, "instance", "group", a constructor, or None.
+        norm: "batch" with EfficientDet's eps of 1e-3, "instance", "group", one with arguments, a constructor, or None.
         activation: before every 3x3 convolution.
         bias: of convolutions before a norm, as Google's weights have them.
         dims: 1, 2 or 3.
@@ -62,8 +62,8 @@ class BiFPN(Neck):
         in_strides: Sequence[int] | None = None,
         out_indices: Sequence[int] | None = None,
         extra: int = 0,
-        norm: str | Factory | None = "batch",
-        activation: str | Factory = "silu",
+        norm: Choice = "batch",
+        activation: Choice = "silu",
         bias: bool = False,
         dims: Literal[1, 2, 3] = 2,
     ) -> None:
@@ -104,8 +104,8 @@ class _Kit(NamedTuple):
 
     channels: int
     strides: tuple[int, ...]
-    norm: str | Factory | None
-    activation: str | Factory
+    norm: Choice
+    activation: Choice
     bias: bool
     dims: int
 

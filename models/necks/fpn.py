@@ -10,7 +10,7 @@ from typing import Literal
 
 from mcore import Module, ModuleDict, Tensor
 from mcore import functional as F
-from models.basicblocks.layers import Factory, layers
+from models.basicblocks.layers import Choice, layers
 from models.functional.sizes import resize
 from models.necks.base import Neck, convolution
 
@@ -35,7 +35,7 @@ class FPN(Neck):
         extra: adds coarser levels: "pool", one, with every second pixel of the coarsest, as Faster R-CNN does;
             "conv", two, by strided convolutions of the coarsest, as FCOS and torchvision's RetinaNet do;
             "conv_on_input", of the coarsest map fed, as the paper of RetinaNet does.
-        norm: "batch", "instance", "group", a constructor, or None.
+        norm: "batch", "instance", "group", one with arguments, a constructor, or None.
         activation: behind every convolution but the extra ones; None for none.
         dims: 1, 2 or 3.
     """
@@ -48,8 +48,8 @@ class FPN(Neck):
         in_strides: Sequence[int] | None = None,
         out_indices: Sequence[int] | None = None,
         extra: Literal["pool", "conv", "conv_on_input"] | None = None,
-        norm: str | Factory | None = None,
-        activation: str | Factory | None = None,
+        norm: Choice = None,
+        activation: Choice = None,
         dims: Literal[1, 2, 3] = 2,
     ) -> None:
         if extra is not None and extra not in EXTRA:

@@ -9,7 +9,7 @@ from typing import Literal
 
 from mcore import ModuleList, Tensor
 from models.basicblocks.conv import CONV_BN_ACT, ConvNormAct
-from models.basicblocks.layers import Factory, layers
+from models.basicblocks.layers import Choice, layers
 from models.basicblocks.ppm import PPM
 from models.functional.sizes import resize
 from models.necks.base import Neck, convolution
@@ -30,7 +30,7 @@ class HRNetFusion(Neck):
         in_channels: of every map fed; from `models.assemble`, where left out.
         in_strides: of every map fed; where left out, doubling from 4.
         out_indices: positions of the maps to return.
-        norm: "batch", "instance", "group", a constructor, or None.
+        norm: "batch", "instance", "group", one with arguments, a constructor, or None.
         activation: behind every convolution; None for none.
         dims: 1, 2 or 3.
 
@@ -45,8 +45,8 @@ class HRNetFusion(Neck):
         in_channels: int | Sequence[int] | None = None,
         in_strides: Sequence[int] | None = None,
         out_indices: Sequence[int] | None = None,
-        norm: str | Factory | None = None,
-        activation: str | Factory | None = None,
+        norm: Choice = None,
+        activation: Choice = None,
         dims: Literal[1, 2, 3] = 2,
     ) -> None:
         if levels < 1 or (levels > 1 and channels is None):
@@ -92,7 +92,7 @@ class UPerNetFusion(Neck):
         in_channels: of every map fed; from `models.assemble`, where left out.
         in_strides: of every map fed; where left out, doubling from 4.
         out_indices: [0], or left out: there is one map.
-        norm: "batch", "instance", "group", a constructor, or None.
+        norm: "batch", "instance", "group", one with arguments, a constructor, or None.
         activation: behind every convolution.
         dims: 1, 2 or 3.
 
@@ -108,8 +108,8 @@ class UPerNetFusion(Neck):
         in_channels: int | Sequence[int] | None = None,
         in_strides: Sequence[int] | None = None,
         out_indices: Sequence[int] | None = None,
-        norm: str | Factory | None = "batch",
-        activation: str | Factory | None = "relu",
+        norm: Choice = "batch",
+        activation: Choice = "relu",
         dims: Literal[1, 2, 3] = 2,
     ) -> None:
         super().__init__(in_channels, in_strides, dims=dims)

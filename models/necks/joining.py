@@ -6,7 +6,7 @@ from typing import Literal
 import mcore
 from mcore import ModuleDict, ModuleList, Tensor
 from models.basicblocks.conv import CONV_BN_ACT
-from models.basicblocks.layers import Factory
+from models.basicblocks.layers import Choice
 from models.functional.sizes import resize
 from models.necks.base import Neck, convolution
 
@@ -94,7 +94,7 @@ class ChannelMapper(Neck):
         kernel_size: of the convolutions, odd.
         extra: coarser levels, by strided convolutions: the first of the coarsest map fed, others of the one
             before.
-        norm: "batch", "instance", "group", a constructor, or None.
+        norm: "batch", "instance", "group", one with arguments, a constructor, or None.
         activation: behind every convolution; None for none.
         in_channels: of every map fed; from `models.assemble`, where left out.
         in_strides: of every map fed; where left out, doubling from 4.
@@ -111,8 +111,8 @@ class ChannelMapper(Neck):
         *,
         kernel_size: int = 3,
         extra: int = 0,
-        norm: str | Factory | None = None,
-        activation: str | Factory | None = "relu",
+        norm: Choice = None,
+        activation: Choice = "relu",
         in_channels: int | Sequence[int] | None = None,
         in_strides: Sequence[int] | None = None,
         out_indices: Sequence[int] | None = None,

@@ -10,7 +10,7 @@ from typing import Any, Literal, NamedTuple
 
 from mcore import Module, ModuleDict, ModuleList, Sequential, Tensor
 from models.basicblocks.conv import CONV_BN_ACT, ConvNormAct
-from models.basicblocks.layers import Factory, layers
+from models.basicblocks.layers import Choice, layers
 from models.functional.sizes import resize
 from models.necks.base import Neck, convolution
 
@@ -57,7 +57,7 @@ class NASFPN(Neck):
         in_channels: of every map fed; from `models.assemble`, where left out.
         in_strides: of every map fed; where left out, doubling from 4.
         out_indices: positions of the maps to return, of the five; layers that none of them needs aren't built.
-        norm: "batch", "instance", "group", a constructor, or None.
+        norm: "batch", "instance", "group", one with arguments, a constructor, or None.
         dims: 1, 2 or 3.
 
     Differs: where a size isn't a multiple, maxima over windows cut off at the end, where mmdetection pads both
@@ -72,7 +72,7 @@ class NASFPN(Neck):
         in_channels: Sequence[int] | None = None,
         in_strides: Sequence[int] | None = None,
         out_indices: Sequence[int] | None = None,
-        norm: str | Factory | None = "batch",
+        norm: Choice = "batch",
         dims: Literal[1, 2, 3] = 2,
     ) -> None:
         super().__init__(in_channels, in_strides, dims=dims)
@@ -88,11 +88,11 @@ class NASFPN(Neck):
         for _ in range(repeats):
             merges, live = _needed(live)
             stages.insert(0, merges)
-        widths: dict[str, Any] = {"norm": norm, "names": CONV_BN_ACT, "dims": dims}
+        same: dict[str, Any] = {"norm": norm, "names": CONV_BN_ACT, "dims": dims}
         last = max(level for level in range(LEVELS) if f"p{level + 3}" in live)
         self.lateral_convs = ModuleDict(
             {
-                str(level): convolution(count, channels, 1, **widths)
+                str(level): convolution(count, channels, 1, **same)
                 for level, count in enumerate(self.in_channels)
                 # Levels beyond those fed are made of the coarsest.
                 if f"p{level + 3}" in live or level == fed - 1 <= last
@@ -100,7 +100,7 @@ class NASFPN(Neck):
         )
         pool = layers(dims, of="NASFPN").max_pool
         self.extra_downsamples = ModuleList(
-            Sequential(convolution(channels, channels, 1, **widths), pool(2, ceil_mode=True))
+            Sequential(convolution(channels, channels, 1, **same), pool(2, ceil_mode=True))
             for _ in range(fed, last + 1)
         )
         self.fpn_stages = ModuleList(
@@ -134,9 +134,7 @@ class MergingCell(Module):
         returns: (n, channels, *size)
     """
 
-    def __init__(
-        self, merge: Merge, channels: int, strides: Sequence[int], *, norm: str | Factory | None, dims: int
-    ) -> None:
+    def __init__(self, merge: Merge, channels: int, strides: Sequence[int], *, norm: Choice, dims: int) -> None:
         super().__init__()
         self.weighs, pool = merge.name.startswith("gp"), layers(dims, of="NASFPN").max_pool
         goal = strides[merge.result[1]]

@@ -9,7 +9,7 @@ from typing import Literal
 
 from mcore import ModuleDict, Tensor
 from models.basicblocks.conv import CONV_BN_ACT, ConvNormAct
-from models.basicblocks.layers import Factory
+from models.basicblocks.layers import Choice
 from models.functional.sizes import resize
 from models.necks.base import Neck, convolution, step
 
@@ -26,7 +26,7 @@ class PAN(Neck):
         in_channels: of every map fed; from `models.assemble`, where left out.
         in_strides: of every map fed; where left out, doubling from 4.
         out_indices: positions of the maps to return; layers that none of them needs aren't built.
-        norm: "batch", "instance", "group", a constructor, or None.
+        norm: "batch", "instance", "group", one with arguments, a constructor, or None.
         activation: behind every convolution; None for none.
         dims: 1, 2 or 3.
     """
@@ -38,8 +38,8 @@ class PAN(Neck):
         in_channels: Sequence[int] | None = None,
         in_strides: Sequence[int] | None = None,
         out_indices: Sequence[int] | None = None,
-        norm: str | Factory | None = None,
-        activation: str | Factory | None = None,
+        norm: Choice = None,
+        activation: Choice = None,
         dims: Literal[1, 2, 3] = 2,
     ) -> None:
         super().__init__(in_channels, in_strides, dims=dims)

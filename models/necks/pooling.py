@@ -8,7 +8,7 @@ from typing import Literal
 
 from mcore import Module, Tensor
 from models.basicblocks import aspp, ppm, spp
-from models.basicblocks.layers import Factory
+from models.basicblocks.layers import Choice
 from models.necks.base import Neck
 
 
@@ -37,7 +37,7 @@ class SPP(_OnCoarsest):
     Args:
         channels: of the coarsest map returned; as many as it came with, where left out.
         sizes: of the windows in pixels, odd.
-        activation: a name or a constructor; YOLOv5 has "silu", Darknet leaky ReLU.
+        activation: a name, one with arguments, or a constructor; YOLOv5 has "silu", Darknet leaky ReLU.
         in_channels: of every map fed; from `models.assemble`, where left out.
         in_strides: of every map fed; where left out, doubling from 4.
         out_indices: positions of the maps to return.
@@ -51,7 +51,7 @@ class SPP(_OnCoarsest):
         channels: int | None = None,
         *,
         sizes: Sequence[int] = (5, 9, 13),
-        activation: str | Factory | None = "silu",
+        activation: Choice = "silu",
         in_channels: int | Sequence[int] | None = None,
         in_strides: Sequence[int] | None = None,
         out_indices: Sequence[int] | None = None,
@@ -74,7 +74,7 @@ class SPPF(_OnCoarsest):
         channels: of the coarsest map returned; as many as it came with, where left out.
         size: of the window in pixels, odd.
         count: how often it is applied.
-        activation: a name or a constructor.
+        activation: a name, one with arguments, or a constructor.
         in_channels: of every map fed; from `models.assemble`, where left out.
         in_strides: of every map fed; where left out, doubling from 4.
         out_indices: positions of the maps to return.
@@ -89,7 +89,7 @@ class SPPF(_OnCoarsest):
         *,
         size: int = 5,
         count: int = 3,
-        activation: str | Factory | None = "silu",
+        activation: Choice = "silu",
         in_channels: int | Sequence[int] | None = None,
         in_strides: Sequence[int] | None = None,
         out_indices: Sequence[int] | None = None,
@@ -112,8 +112,8 @@ class ASPP(_OnCoarsest):
         channels: of the coarsest map returned.
         rates: a branch for each: the dilation of its 3x3 convolution.
         separable: splits dilated convolutions into a depthwise and a pointwise one.
-        dropout: part of the coarsest map's values that training leaves out.
-        norm: "batch", "instance", "group", a constructor, or None.
+        dropout: the share of the coarsest map's values that training leaves out.
+        norm: "batch", "instance", "group", one with arguments, a constructor, or None.
         in_channels: of every map fed; from `models.assemble`, where left out.
         in_strides: of every map fed; where left out, doubling from 4.
         out_indices: positions of the maps to return.
@@ -129,7 +129,7 @@ class ASPP(_OnCoarsest):
         rates: Sequence[int] = (12, 24, 36),
         separable: bool = False,
         dropout: float = 0.5,
-        norm: str | Factory | None = "batch",
+        norm: Choice = "batch",
         in_channels: int | Sequence[int] | None = None,
         in_strides: Sequence[int] | None = None,
         out_indices: Sequence[int] | None = None,
@@ -152,7 +152,7 @@ class PPM(_OnCoarsest):
     Args:
         channels: of the coarsest map returned.
         bins: cells of each grid, along every axis.
-        norm: "batch", "instance", "group", a constructor, or None.
+        norm: "batch", "instance", "group", one with arguments, a constructor, or None.
         in_channels: of every map fed; from `models.assemble`, where left out.
         in_strides: of every map fed; where left out, doubling from 4.
         out_indices: positions of the maps to return.
@@ -166,7 +166,7 @@ class PPM(_OnCoarsest):
         channels: int = 512,
         *,
         bins: Sequence[int] = (1, 2, 3, 6),
-        norm: str | Factory | None = "batch",
+        norm: Choice = "batch",
         in_channels: int | Sequence[int] | None = None,
         in_strides: Sequence[int] | None = None,
         out_indices: Sequence[int] | None = None,

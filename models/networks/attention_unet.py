@@ -8,6 +8,7 @@ Names: levels are numbered where MONAI nests them: the table `monai_attention_un
 """
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any, Literal
 
 import mcore
@@ -17,7 +18,7 @@ from models.backbones.base import Weights
 from models.basicblocks.conv import CONV_NORM_ACT, ConvNormAct, Pixels
 from models.basicblocks.double_conv import DoubleConv
 from models.basicblocks.layers import PLAIN_INSTANCE, layers
-from models.networks.fitting import Fit, Fitting, steps_between
+from models.networks.fitting import Fit, Fitting, odd, steps_between
 
 
 class AttentionUNet(Fitting):
@@ -40,6 +41,8 @@ class AttentionUNet(Fitting):
         weights: a file, or `{"file": ..., "take": ..., "rename": ...}`: see `models.utils.weights`.
     """
 
+    first_conv, classifier = "head.0.conv", "out"
+
     def __init__(
         self,
         in_channels: int,
@@ -55,8 +58,9 @@ class AttentionUNet(Fitting):
     ) -> None:
         steps = steps_between("AttentionUNet", channels, strides)
         super().__init__(steps, fit=fit, dims=dims)
+        kernel_size = odd("AttentionUNet", "kernel_size", kernel_size, dims)
         plain: dict[str, Any] = {"bias": True, "names": CONV_NORM_ACT, "dims": dims}
-        pairs = list(zip(channels[:-1], channels[1:], strict=True))
+        pairs = list(pairwise(channels))
         self.head = DoubleConv(in_channels, channels[0], kernel_size, dims=dims)
         self.down = ModuleList(
             DoubleConv(fine, coarse, kernel_size, stride=stride, dims=dims)

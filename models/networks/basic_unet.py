@@ -43,7 +43,7 @@ class BasicUNet(Fitting):
         weights: a file, or `{"file": ..., "take": ..., "rename": ...}`: see `models.utils.weights`.
     """
 
-    classifier = "final_conv"
+    first_conv, classifier = "conv_0.conv_0.conv", "final_conv"
 
     def __init__(
         self,

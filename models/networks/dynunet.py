@@ -13,10 +13,10 @@ from typing import Any, Literal
 import mcore
 from mcore import Identity, Module, ModuleList, Tensor
 from models.backbones.base import Weights
-from models.basicblocks.conv import ConvNormAct, Pixels, each
+from models.basicblocks.conv import Pixels, each
 from models.basicblocks.layers import Choice, Factory, activation_layer, layers, norm_layer
 from models.functional.sizes import resize
-from models.networks.fitting import Fit, Fitting, by_axis
+from models.networks.fitting import Fit, Fitting, odd
 from models.utils.initialise import kaiming_fan_out
 
 # Channels of the finest level in nnU-Net, and the most that a level has, in images and in volumes.
@@ -36,7 +36,8 @@ class DynUNet(Fitting):
         num_classes: how many scores for each pixel.
         strides: of the first convolution of each level, finest first, for every axis or by axis. Those of the
             first level make the result coarser than the image.
-        kernel_size: of convolutions, for every axis or by axis; or a list of these, one for each level.
+        kernel_size: of convolutions, for every axis or by axis; or a list of these, one for each level. As many
+            numbers as there are axes are one kernel for all levels.
         channels: of each level; where left out, 32 doubling up to 320 in volumes and 512 else, as nnU-Net has.
         residual: blocks on the way down have a shortcut.
         supervised: how many inner levels are scored too in training: deep supervision.
@@ -50,7 +51,7 @@ class DynUNet(Fitting):
         weights: a file, or `{"file": ..., "take": ..., "rename": ...}`: see `models.utils.weights`.
     """
 
-    classifier = "out"
+    first_conv, classifier = ("down.0.conv1", "down.0.conv3"), "out"
 
     def __init__(
         self,
@@ -76,9 +77,7 @@ class DynUNet(Fitting):
             raise ValueError(f"DynUNet: supervised={supervised} isn't 0 to {len(strides) - 2}, the inner levels.")
         block: dict[str, Any] = {"norm": norm, "activation": activation, "dims": dims}
         fed, last = [in_channels, *widths[:-1]], len(strides) - 1
-        rows = [
-            _Block(*row, residual=residual, **block) for row in zip(fed, widths, kernels, strides, strict=True)
-        ]
+        rows = [_Block(*row, residual=residual, **block) for row in zip(fed, widths, kernels, strides, strict=True)]
         self.down, self.bottom = ModuleList(rows[:-1]), rows[-1]
         self.up = ModuleList(
             _Up(widths[level + 1], widths[level], kernels[level + 1], strides[level + 1], bias=up_bias, **block)
@@ -131,9 +130,12 @@ class _Block(Module):
         self.conv2 = conv(channels, channels, kernel_size, padding=kept, bias=False)
         self.norm2 = make(channels)
         self.act = activation_layer(activation, of="DynUNet")
-        self.residual, self.conv3, self.norm3 = residual, None, None
+        self.residual = residual
+        self.conv3: Module | None = None
+        self.norm3: Module = Identity()
         if residual and (in_channels != channels or max(each(stride, dims)) > 1):
-            self.conv3, self.norm3 = conv(in_channels, channels, 1, stride=stride, bias=False), make(channels)
+            self.conv3 = conv(in_channels, channels, 1, stride=stride, bias=False)
+            self.norm3 = make(channels)
 
     def forward(self, x: Tensor) -> Tensor:
         inner = self.norm2(self.conv2(self.act(self.norm1(self.conv1(x)))))
@@ -146,7 +148,15 @@ class _Up(Module):
     """A transposed convolution as large as its stride, the map that joins behind it, then two convolutions."""
 
     def __init__(
-        self, in_channels: int, channels: int, kernel_size: Pixels, stride: Pixels, *, bias: bool, dims: int, **block: Any
+        self,
+        in_channels: int,
+        channels: int,
+        kernel_size: Pixels,
+        stride: Pixels,
+        *,
+        bias: bool,
+        dims: int,
+        **block: Any,
     ) -> None:
         conv = layers(dims, of="DynUNet").conv_transpose
         super().__init__()
@@ -193,7 +203,4 @@ def _kernels(kernel_size: Pixels | Sequence[Pixels], levels: int, dims: int) -> 
     rows = [given] * levels if shared else [*given]
     if len(rows) != levels:
         raise ValueError(f"DynUNet: kernel_size={given} are {len(rows)} kernels for {levels} levels of strides.")
-    found = [by_axis("DynUNet", "kernel_size", row, dims) for row in rows]
-    if any(size % 2 == 0 for row in found for size in row):
-        raise ValueError(f"DynUNet: kernel_size={given} has an even number, which doesn't keep the size.")
-    return found
+    return [odd("DynUNet", "kernel_size", row, dims) for row in rows]

@@ -87,6 +87,18 @@ def by_axis(title: str, name: str, pixels: Pixels, dims: int) -> tuple[int, ...]
     return found
 
 
+def odd(title: str, name: str, pixels: Pixels, dims: int) -> tuple[int, ...]:
+    """A kernel by axis, which keeps the size.
+
+    Raises:
+        ValueError: an even one, or of another number of axes.
+    """
+    found = by_axis(title, name, pixels, dims)
+    if any(size % 2 == 0 for size in found):
+        raise ValueError(f"{title}: {name}={pixels!r} has an even number, which doesn't keep the size.")
+    return found
+
+
 def steps_between(title: str, channels: Sequence[int], strides: Sequence[Pixels] | None) -> list[Pixels]:
     """One stride for each step from a level to the next; 2, where left out.
 

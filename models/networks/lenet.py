@@ -11,7 +11,7 @@ from typing import Literal
 
 from mcore import Linear, Tensor
 from models.backbones.base import Weights
-from models.basicblocks.layers import Factory, activation_layer, layers
+from models.basicblocks.layers import Choice, activation_layer, layers
 from models.component import Component
 from models.utils.weights import load_weights
 
@@ -43,7 +43,7 @@ class LeNet(Component):
         in_channels: int = 1,
         num_classes: int = 10,
         *,
-        activation: str | Factory = "tanh",
+        activation: Choice = "tanh",
         pool: Literal["avg", "max"] = "avg",
         dims: Literal[1, 2, 3] = 2,
         weights: Weights = None,

@@ -44,6 +44,8 @@ class NestedUNet(Fitting):
         weights: a file, or `{"file": ..., "take": ..., "rename": ...}`: see `models.utils.weights`.
     """
 
+    first_conv = "conv_0_0.conv_0.conv"
+
     def __init__(
         self,
         in_channels: int,

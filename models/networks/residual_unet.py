@@ -15,7 +15,7 @@ from models.backbones.base import Weights
 from models.basicblocks.conv import CONV_NORM_ACT, ConvNormAct, Pixels
 from models.basicblocks.layers import PLAIN_INSTANCE, Choice
 from models.basicblocks.residual_unit import ResidualUnit
-from models.networks.fitting import Fit, Fitting, steps_between
+from models.networks.fitting import Fit, Fitting, odd, steps_between
 
 
 class ResidualUNet(Fitting):
@@ -44,6 +44,8 @@ class ResidualUNet(Fitting):
         weights: a file, or `{"file": ..., "take": ..., "rename": ...}`: see `models.utils.weights`.
     """
 
+    first_conv = ("down.0.conv", "down.0.conv.unit0.conv", "down.0.residual")
+
     def __init__(
         self,
         in_channels: int,
@@ -65,6 +67,7 @@ class ResidualUNet(Fitting):
         super().__init__(steps, fit=fit, dims=dims)
         if units < 0:
             raise ValueError(f"ResidualUNet: units={units} is not 0 or more.")
+        kernel_size = odd("ResidualUNet", "kernel_size", kernel_size, dims)
         layer = partial(ConvNormAct, bias=bias, norm=norm, activation=activation, names=CONV_NORM_ACT, dims=dims)
         unit = partial(ResidualUnit, bias=bias, norm=norm, activation=activation, dims=dims)
 
@@ -81,13 +84,11 @@ class ResidualUNet(Fitting):
             # A level gives the next finer one as many channels as that has itself.
             out = channels[index - 1] if index else num_classes
             joined = channels[index] + (channels[-1] if index == len(steps) - 1 else channels[index])
-            raised = layer(joined, out, up_kernel_size, stride=stride, transposed=True)
+            raised: Module = layer(joined, out, up_kernel_size, stride=stride, transposed=True)
             if units:
                 raised = Sequential(raised, unit(out, out, kernel_size, units=1, last_plain=index == 0))
             elif index == 0:
-                raised = layer(
-                    joined, out, up_kernel_size, stride=stride, transposed=True, norm=None, activation=None
-                )
+                raised = layer(joined, out, up_kernel_size, stride=stride, transposed=True, norm=None, activation=None)
             self.up.append(raised)
         self._complete(weights)
 

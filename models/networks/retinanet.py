@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from mcore import Tensor
 from models.backbones.base import Weights
-from models.basicblocks.layers import Factory
+from models.basicblocks.layers import Choice
 from models.composite import Composite, Maker, with_arguments
 from models.functional.sizes import pad_to_multiple
 from models.heads.detection import Output
@@ -50,7 +50,7 @@ class RetinaNet(Composite):
         in_channels: int = 3,
         channels: int = 256,
         depth: int = 4,
-        norm: str | Factory | None = None,
+        norm: Choice = None,
         extra: Literal["conv", "conv_on_input"] = "conv",
         output: Output = "raw",
         score_threshold: float = 0.05,

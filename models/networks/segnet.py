@@ -7,7 +7,8 @@ conv, norm and act.
 """
 
 from collections.abc import Sequence
-from typing import Literal
+from itertools import pairwise
+from typing import Any, Literal
 
 from mcore import MaxUnpool1d, MaxUnpool2d, MaxUnpool3d, ModuleList, Sequential, Tensor
 from models.backbones.base import Weights
@@ -64,9 +65,8 @@ class SegNet(Fitting):
 
         def level(counts: list[int]) -> Sequential:
             """Convolutions from each of `counts` channels to the next."""
-            pairs = zip(counts[:-1], counts[1:], strict=True)
-            same = {"norm": norm, "activation": activation, "names": CONV_NORM_ACT, "dims": dims}
-            return Sequential(*(ConvNormAct(fed, given, **same) for fed, given in pairs))
+            same: dict[str, Any] = {"norm": norm, "activation": activation, "names": CONV_NORM_ACT, "dims": dims}
+            return Sequential(*(ConvNormAct(fed, given, **same) for fed, given in pairwise(counts)))
 
         fed = [in_channels, *channels[:-1]]
         # On the way up, the last convolution of a level gives the channels of the next finer one; that of the

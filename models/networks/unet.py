@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 import mcore
 from mcore import Module, Sequential, Tensor, Upsample
-from models.basicblocks.layers import Factory, activation_layer, layers, norm_layer
+from models.basicblocks.layers import Choice, activation_layer, layers, norm_layer
 from models.component import Component
 from models.functional.sizes import crop, crop_center, pad_to_multiple
 from models.utils.weights import load_weights
@@ -30,8 +30,9 @@ class UNet(Component):
         in_channels: channels of the image.
         num_classes: how many scores for each pixel.
         channels: of each level, finest first.
-        norm: "batch", "instance", "group", a constructor, or None.
+        norm: "batch", "instance", "group", one with arguments, a constructor, or None.
         bias: of the convolutions; where left out, wherever there is no norm.
+        activation: behind every convolution or its norm: a name, one with arguments, or a constructor.
         up: "transposed" convolutions, or "bilinear" interpolation (linear in 1-D, trilinear in 3-D), which
             halves the channels of the coarsest level, as the port does.
         padding: "same" keeps the size; "valid" is the paper's, whose maps are cropped to join.
@@ -49,9 +50,9 @@ class UNet(Component):
         num_classes: int,
         *,
         channels: Sequence[int] = (64, 128, 256, 512, 1024),
-        norm: str | Factory | None = "batch",
+        norm: Choice = "batch",
         bias: bool | None = None,
-        activation: str | Factory = "relu",
+        activation: Choice = "relu",
         up: Literal["transposed", "bilinear"] = "transposed",
         padding: Literal["same", "valid"] = "same",
         fit: Literal["pad", "refuse"] | None = None,
@@ -167,9 +168,9 @@ class DoubleConv(Module):
         out_channels: int,
         mid_channels: int | None = None,
         *,
-        norm: str | Factory | None = "batch",
+        norm: Choice = "batch",
         bias: bool | None = None,
-        activation: str | Factory = "relu",
+        activation: Choice = "relu",
         padding: str = "same",
         dims: int = 2,
     ) -> None:

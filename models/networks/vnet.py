@@ -41,7 +41,7 @@ class VNet(Fitting):
         weights: a file, or `{"file": ..., "take": ..., "rename": ...}`: see `models.utils.weights`.
     """
 
-    classifier = "out_tr.conv2"
+    first_conv = "in_tr.conv_block.conv"
 
     def __init__(
         self,

@@ -70,6 +70,8 @@ def check_channels(channels: Sequence[str], count: int) -> list[str]:
 
 
 def _by_meaning(weight: np.ndarray, channels: Sequence[str]) -> np.ndarray:
+    if weight.shape[1] != 3:
+        raise ValueError(f"weights: channels speaks of red, green and blue, but the file saw {weight.shape[1]} channels.")
     mixed = [np.tensordot(weight, np.asarray(CHANNELS[name]), axes=(1, 0)) for name in channels]
     return np.stack(mixed, axis=1).astype(weight.dtype)
 

@@ -38,7 +38,10 @@ class Layout:
     def __call__(self, key: str) -> str:
         """Our name for `key`: by every expression that fits, then by the longest prefix; itself where none does."""
         for pattern, text in self._expressions:
-            key = pattern.sub(text, key)
+            try:
+                key = pattern.sub(text, key)
+            except re.error as error:
+                raise ValueError(f"weights: rename {pattern.pattern!r}: {text!r} can't be put in: {error}.") from error
         # An empty prefix takes what no other does.
         prefix = next((prefix for prefix in self._prefixes if key.startswith(prefix)), None)
         return key if prefix is None else self.rules[prefix] + key.removeprefix(prefix)
@@ -76,18 +79,30 @@ def layout_of(rename: str | Mapping[str, str] | None) -> Layout:
     if rename is None:
         return PLAIN
     if isinstance(rename, Mapping):
-        return Layout("rules given", rename)
+        return _checked(Layout("rules given", rename))
     if rename in layouts():
         return layouts()[rename]
     if rename.endswith((".json", ".yaml", ".yml")):
         table, _ = parse(Path(rename).read_text(encoding="utf-8"), rename)
-        if not isinstance(table, dict) or not all(isinstance(value, str) for value in table.values()):
+        if not isinstance(table, dict):
             raise ValueError(f"weights: {rename} holds no table of names; write their name: our name.")
-        return Layout(rename, table)
+        return _checked(Layout(rename, table))
     likely = nearest(rename, layouts(), least=0.0, most=3)
     raise ValueError(
         f"weights: rename={rename!r} is no table, nor a .json or .yaml file; the nearest are {', '.join(likely)}."
     )
+
+
+def _checked(layout: Layout) -> Layout:
+    for left, right in layout.rules.items():
+        if not isinstance(left, str) or not isinstance(right, str):
+            raise ValueError(f"weights: {layout.name}: {left!r}: {right!r} is no rule; write their name: our name.")
+        if left.startswith("^"):
+            try:
+                re.compile(left)
+            except re.error as error:
+                raise ValueError(f"weights: {layout.name}: {left!r} is no regular expression: {error}.") from error
+    return layout
 
 
 def found_layout(theirs: Iterable[str], ours: Mapping[str, Any]) -> tuple[Layout, str]:
@@ -96,29 +111,37 @@ def found_layout(theirs: Iterable[str], ours: Mapping[str, Any]) -> tuple[Layout
     Names as they are come first: a table has to find more to be chosen.
     """
     keys = list(theirs)
-    best, most = (PLAIN, ""), 0
+    best, most, rival = (PLAIN, ""), 0, ""
     for layout in (PLAIN, *layouts().values()):
         named = [layout(key) for key in keys]
         for prefix in _prefixes_of(named, ours):
             count = sum(key.startswith(prefix) and key.removeprefix(prefix) in ours for key in named)
             if count > most:
-                best, most = (layout, prefix), count
+                best, most, rival = (layout, prefix), count, ""
+            elif count == most > 0 and layout is best[0]:
+                rival = prefix
         if most == len(ours):
             break
+    if rival:
+        raise ValueError(
+            f"weights: the file holds two that fit alike, {best[1]!r} and {rival!r}; say which: take={best[1] + '*'!r}."
+        )
     return best
 
 
-def _prefixes_of(theirs: Iterable[str], ours: Mapping[str, Any]) -> set[str]:
+def _prefixes_of(theirs: Iterable[str], ours: Mapping[str, Any]) -> list[str]:
     """What may stand before our names in a file: "", "encoder.", "backbone."."""
     first = next((key for key in ours if not key.endswith("num_batches_tracked")), "")
-    return {"", *(key.removesuffix(first) for key in theirs if first and key.endswith(f".{first}"))}
+    return ["", *dict.fromkeys(key.removesuffix(first) for key in theirs if first and key.endswith(f".{first}"))]
 
 
 def unwrapped(state: Mapping[str, Any]) -> dict[str, Any]:
     """The tensors of a file by name, out of what training programs wrap around them."""
+    if not isinstance(state, Mapping):
+        raise ValueError(f"weights: a file holds a mapping of names to tensors, not one {type(state).__name__}.")
     while inner := next((state[key] for key in WRAPPERS if isinstance(state.get(key), Mapping)), None):
         state = inner
-    tensors = {key: value for key, value in state.items() if hasattr(value, "shape")}
+    tensors = {key: value for key, value in state.items() if isinstance(key, str) and hasattr(value, "shape")}
     while prefix := next((p for p in PREFIXES if tensors and all(key.startswith(p) for key in tensors)), None):
         tensors = {key.removeprefix(prefix): value for key, value in tensors.items()}
     return tensors

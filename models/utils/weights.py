@@ -39,6 +39,16 @@ from models.utils.layouts import Layout, found_layout, layout_of, unwrapped
 
 OPTIONS = ("file", "state", "take", "into", "rename", "shapes", "channels", "classes")
 SHAPES = ("adapt", "skip", "error")
+# What each option is, and how that is said.
+_FITTING: dict[str, tuple[Any, str]] = {
+    "file": (str | os.PathLike, "a path"),
+    "state": (Mapping, "a mapping of names to tensors"),
+    "take": (str, 'a pattern of names, as in "encoder.*"'),
+    "into": (str, 'a prefix, as in "backbone."'),
+    "rename": (str | Mapping, "a table's name, its file, or rules"),
+    "channels": (str | list | tuple, 'names of channels, as in "BGR" or ["mean"]'),
+    "classes": (list | tuple, "a list of numbers"),
+}
 
 
 @dataclass
@@ -74,15 +84,20 @@ def load_weights(net: Module, weights: str | os.PathLike[str] | Mapping[str, Any
         ValueError: nothing matched, or shapes don't fit; nothing was changed.
         FileNotFoundError: no such file.
     """
-    options: dict[str, Any] = dict(weights) if isinstance(weights, Mapping) else {"file": weights}
-    _check_options(options)
+    options = check_weights(weights)
     state = net.state_dict()
-    named, layout, prefix = _named(_read(net, options), state, options)
-    report = Report(os.fspath(options.get("file", "the state given")), f"{layout.name}{_under(prefix)}")
+    report = Report(os.fspath(options.get("file") or "the state given"))
+    theirs = _read(net, options)
+    if not theirs:
+        raise ValueError(f"{type(net).__name__}: {report.file} holds no tensors by name; give what does as 'state'.")
+    named, layout, prefix = _named(theirs, state, options)
+    if not named:
+        raise ValueError(f"{type(net).__name__}: take={options['take']!r} takes none of {', '.join(list(theirs)[:3])}, ...")
+    report.layout = f"{layout.name}{_under(prefix)}"
     new, wrong = dict(state), []
-    for key, (theirs, tensor) in named.items():
+    for key, (source, tensor) in named.items():
         if key not in state:
-            report.unexpected.append(theirs)
+            report.unexpected.append(source)
             continue
         value, kind = _fitting(net, key, tensor, tuple(map(int, state[key].shape)), options)
         if kind == "wrong":
@@ -91,9 +106,9 @@ def load_weights(net: Module, weights: str | os.PathLike[str] | Mapping[str, Any
             continue
         if value is not None:
             new[key] = value
-        getattr(report, "renamed" if kind == "matched" and theirs != key else kind).append(key)
+        getattr(report, "renamed" if kind == "matched" and source != key else kind).append(key)
     report.missing = [key for key in state if key not in named and not key.endswith("num_batches_tracked")]
-    _judge(net, report, wrong, state)
+    _judge(net, report, wrong, state, named)
     net.load_state_dict(new)
     if layout.norm_eps is not None:
         report.norm_eps = _set_eps(net, layout.norm_eps)
@@ -126,7 +141,7 @@ def _once(named: Mapping[str, str]) -> list[tuple[str, str]]:
 
 
 def _read(net: Module, options: Mapping[str, Any]) -> dict[str, Tensor]:
-    if "state" in options:
+    if options.get("state") is not None:
         return unwrapped(options["state"])
     if is_darknet(os.fspath(options["file"])):
         # Such a file has no names: what it holds depends on the network.
@@ -157,14 +172,16 @@ def _fitting(
     first = key.removesuffix(".weight") in ((names,) if isinstance(names, str) else names)
     head = key.rpartition(".")[0] == getattr(net, "classifier", None)
     if head and options.get("classes") is not None:
+        if max(options["classes"]) >= tensor.shape[0]:
+            raise ValueError(f"weights: classes={options['classes']!r}, but {key} of the file has {tensor.shape[0]}.")
         array = tensor.numpy()[np.asarray(options["classes"])]
         return (mcore.from_numpy(array), "adapted") if array.shape == shape else (None, "wrong")
-    if tuple(map(int, tensor.shape)) == shape and not (first and channels is not None):
+    means = check_channels(channels, shape[1]) if first and channels is not None else None
+    if tuple(map(int, tensor.shape)) == shape and means is None:
         return tensor, "matched"
-    if shapes == "adapt":
+    if shapes == "adapt" or means is not None:
         if head and reshaped(tensor, shape) is None:
             return None, "skipped"
-        means = check_channels(channels, shape[1]) if first and channels is not None else None
         array = reshaped(tensor, shape) if means is None else None
         array = adapted(tensor, shape, inputs=first, channels=means) if array is None else array
         if array is not None:
@@ -187,24 +204,41 @@ def _under(prefix: str) -> str:
     return f", under {prefix!r}" if prefix else ""
 
 
-def _check_options(options: Mapping[str, Any]) -> None:
+def check_weights(weights: Any) -> dict[str, Any]:
+    """What `load_weights` takes, as a mapping of its options; the file isn't read.
+
+    Raises:
+        ValueError: an option that doesn't exist, or a value that doesn't fit one.
+        FileNotFoundError: no such table of names.
+    """
+    options: dict[str, Any] = dict(weights) if isinstance(weights, Mapping) else {"file": weights}
     for key in options:
         if key not in OPTIONS:
-            likely = nearest(key, OPTIONS, least=0.0, most=1)[0]
+            likely = nearest(str(key), OPTIONS, least=0.0, most=1)[0]
             raise ValueError(f"weights: {key!r} is none of {', '.join(OPTIONS)} (did you mean {likely!r}?).")
     if (options.get("file") is None) == (options.get("state") is None):
-        raise ValueError("weights: no file is named; give a path, or a mapping with 'file', or with 'state' instead.")
+        raise ValueError("weights: give a path, or a mapping with either 'file' or 'state'.")
+    for key, (kinds, fits) in _FITTING.items():
+        if options.get(key) is not None and not isinstance(options[key], kinds):
+            raise ValueError(f"weights: {key}={options[key]!r} is not {fits}.")
     if options.get("shapes", "adapt") not in SHAPES:
         raise ValueError(f"weights: shapes={options['shapes']!r} is none of {', '.join(SHAPES)}.")
+    classes = options.get("classes")
+    if classes is not None and not (classes and all(type(number) is int and number >= 0 for number in classes)):
+        raise ValueError(f"weights: classes={classes!r} are not numbers of the file's classes, as in [3, 17, 0].")
     layout_of(options.get("rename"))
+    return options
 
 
-def _judge(net: Module, report: Report, wrong: list[str], state: Mapping[str, Tensor]) -> None:
+def _judge(
+    net: Module, report: Report, wrong: list[str], state: Mapping[str, Tensor], named: Mapping[str, tuple[str, Tensor]]
+) -> None:
     title = type(net).__name__
     if wrong:
         raise ValueError(f"{title}: {report.file} doesn't fit, and nothing was loaded: {'; '.join(wrong)}.")
     if not report.matched and not report.renamed and not report.adapted:
-        theirs, ours = report.unexpected[:2] or ["nothing"], list(state)[:2]
+        ours = list(state)[:2]
+        theirs = [source if key == source else f"{source} (as {key})" for key, (source, _) in list(named.items())[:2]]
         raise ValueError(
             f"{title}: nothing in {report.file} matches: it has {', '.join(theirs)}, ...; "
             f"the network has {', '.join(ours)}, ...; give take= or rename=."
@@ -218,4 +252,4 @@ def _judge(net: Module, report: Report, wrong: list[str], state: Mapping[str, Te
         )
 
 
-__all__ = ["Report", "adapted", "load_weights", "renamed"]
+__all__ = ["Report", "adapted", "check_weights", "load_weights", "renamed"]

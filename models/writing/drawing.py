@@ -8,7 +8,7 @@ from mcore import Module
 from models.backbones.base import Backbone, Level
 from models.component import Component
 from models.composite import Composite
-from models.networks.darknet import Darknet
+from models.darknet.plan import DETECTORS, Plan
 from models.utils.summary import parameters
 from models.writing.flow import flow
 from models.writing.layout import Box, svg
@@ -34,7 +34,7 @@ def drawing(net: Module, shapes: Sequence[Sequence[int]] | None = None, *, image
         return svg(_graph(net))
     if isinstance(net, Backbone):
         boxes = _stages(net)
-    elif isinstance(net, Darknet):
+    elif isinstance(getattr(net, "plan", None), Plan):
         boxes = _layers(net)
     else:
         boxes = (flow(net, shapes, image) if shapes else {}) or _chain(net)
@@ -66,9 +66,9 @@ def _chain(net: Module) -> dict[str, Box]:
 
 def _stages(net: Backbone) -> dict[str, Box]:
     """A box for each stage, with the level that it reaches; equal ones that only lead to a level are one."""
-    stages = net.stages()
+    stages = net.by_stage()
     reached: list[Level | None] = [*net.levels[: net.last_level - net.levels[0].index + 1]]
-    reached = [None] * (len(stages) - len(reached)) + reached
+    reached = [*(None for _ in stages[len(reached) :]), *reached]
     boxes, before, number = {"input": Box(["image"], [], "input")}, "input", 0
     while number < len(stages):
         last = number
@@ -105,12 +105,13 @@ def _unpacked(modules: Iterable[Module]) -> Iterable[Module]:
             yield module
 
 
-def _layers(net: Darknet) -> dict[str, Box]:
+def _layers(net: Any) -> dict[str, Box]:
     """A box for each run of layers at one stride, with the maps that go from run to run."""
-    plan: Any = net.plan
     runs: list[list[Any]] = []
-    for layer in plan.layers:
-        if not runs or layer.kind == "yolo" or runs[-1][-1].kind == "yolo" or _stride(layer) != _stride(runs[-1][-1]):
+    for layer in net.plan.layers:
+        before = runs[-1][-1] if runs else layer
+        alone = layer.kind in DETECTORS or before.kind in DETECTORS
+        if not runs or alone or _stride(layer) != _stride(before):
             runs.append([])
         runs[-1].append(layer)
     boxes = {"input": Box(["image"], [], "input")}
@@ -120,8 +121,8 @@ def _layers(net: Darknet) -> dict[str, Box]:
         name = f"layer {first}" if first == last else f"layers {first} to {last}"
         fed = {of[index]: None for layer in run for index in layer.inputs if index in of}
         of |= {layer.index: name for layer in run}
-        if run[0].kind == "yolo":
-            boxes[f"{name} "] = Box([name, "yolo", f"{run[0].channels} at 1/{_stride(run[0])}"], list(fed), "output")
+        if run[0].kind in DETECTORS:
+            boxes[f"{name} "] = Box([name, run[0].kind, f"{run[0].channels} at 1/{_stride(run[0])}"], list(fed), "output")
             of[first] = f"{name} "
             continue
         kinds = Counter(layer.kind for layer in run if layer.kind not in ("route", "shortcut"))

@@ -1,7 +1,9 @@
 """What feeds what inside a module, found by running it once: its modules, and the operators between them."""
 
 import math
-from collections.abc import Collection, Mapping, Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import mcore
@@ -16,6 +18,7 @@ _SILENT = {
     *("Reshape", "Transpose", "Squeeze", "Unsqueeze", "Identity", "Cast", "Slice", "Split", "Pad", "Shape", "Gather"),
     *("Flatten", "Expand", "Tile", "Constant", "CastLike"),
 }
+_LIGHT = {"Relu", "Sigmoid", "HardSigmoid", "HardSwish", "Swish", "LeakyRelu", "Clip", "Tanh", "Gelu", "Softmax"}
 _SIGNS = {"Add": "+", "Mul": "×", "Sub": "-", "Div": "÷", "Concat": "concat"}
 _HOLDERS = ("ModuleList", "ModuleDict")
 
@@ -39,37 +42,98 @@ def flow(net: Module, shapes: Sequence[Sequence[int]], image: int = 0) -> dict[s
         model = mcore.to_onnx(_Called(net), maps, dynamic=None)
     finally:
         net.train(training)
-    holders = {"", *(name for name, part in net.named_modules() if type(part).__name__ in _HOLDERS)}
-    boxes: dict[str, Box] = {}
-    # Which box gives a value; one that weights alone give has none.
+    parts = {name: part for name, part in net.named_modules() if name}
+    # Rows of layers are opened where that leaves a picture.
+    for opened in ((*_HOLDERS, "Sequential"), _HOLDERS):
+        closed = {name: part for name, part in parts.items() if type(part).__name__ not in opened}
+        steps = _joined(_steps(model.graph, closed, given, maps, size))
+        if len(maps) + 1 < len(steps) <= LARGEST:
+            return {name: step.box() for name, step in steps.items()}
+    return {}
+
+
+def _steps(
+    graph: Any, parts: Mapping[str, Module], given: Mapping[str, list[str]], maps: Sequence[Tensor], size: int
+) -> dict[str, "_Step"]:
+    """The calls of modules, and the operators outside them, in the order in which they run."""
+    steps: dict[str, _Step] = {}
+    # Which step gives a value; one that weights alone give has none.
     of: dict[str, str] = {}
-    for value, tensor in zip(model.graph.input, maps, strict=False):
-        boxes[value.name] = Box([*_shown("input", _label(tuple(tensor.shape), size))], [], "input")
+    for value, tensor in zip(graph.input, maps, strict=False):
+        steps[value.name] = _Step(["input"], "input", label=_label(tuple(tensor.shape), size))
         of[value.name] = value.name
     current, calls = "", dict.fromkeys(given, 0)
-    for node in model.graph.node:
+    for node in graph.node:
         fed = list(dict.fromkeys(of[name] for name in node.input if name in of))
         if not fed:
             continue
-        group = _group(node.name.rpartition("/")[0].removeprefix("part").removeprefix("."), holders)
+        group = _group(node.name.rpartition("/")[0].removeprefix("part").removeprefix("."), parts)
         if not group and node.op_type in _SILENT and len(fed) == 1:
             of |= dict.fromkeys(node.output, fed[0])
             continue
-        if not group or group != current.partition(" ")[0] or group not in given:
+        if not group or group != current.partition(" ")[0]:
             call = calls.get(group, 0)
             calls[group] = call + 1
             current = f"{group or node.op_type} {call}"
-            boxes[current] = _box(net, group, call, given, node, size)
-        box = boxes[current]
-        box.sources.extend(name for name in fed if name != current and name not in box.sources)
+            labels = given.get(group, [])[call : call + 1]
+            steps[current] = _step(parts[group], group, "".join(labels)) if group else _word(node.op_type)
+        step = steps[current]
+        step.sources.extend(name for name in fed if name != current and name not in step.sources)
         of |= dict.fromkeys(node.output, current)
-    if not 2 < len(boxes) <= LARGEST:
-        return {}
-    for value in model.graph.output:
+    for value in graph.output:
         if value.name in of:
             shape = tuple(axis.dim_value for axis in value.type.tensor_type.shape.dim)
-            boxes[f"{value.name} "] = Box(_shown("result", _label(shape, size)), [of[value.name]], "output")
-    return boxes if len(boxes) <= LARGEST else {}
+            steps[f"{value.name} "] = _Step(["result"], "output", [of[value.name]], label=_label(shape, size))
+    return steps
+
+
+@dataclass
+class _Step:
+    """A box in the making: a module, or an operator; `light` ones belong to the one before."""
+
+    titles: list[str]
+    kind: str
+    sources: list[str] = field(default_factory=list)
+    classes: list[str] = field(default_factory=list)
+    count: int = 0
+    label: str = ""
+    light: bool = False
+
+    def box(self) -> Box:
+        lines = [" · ".join(self.titles), " · ".join(self.classes), f"{self.count:,} parameters" if self.count else ""]
+        return Box([line for line in (*lines, self.label) if line], self.sources, self.kind)
+
+
+def _step(part: Module, group: str, label: str) -> _Step:
+    name = type(part).__name__
+    light = next(iter(part.children()), None) is None and ("Norm" in name or not parameters(part))
+    return _Step([group], "part", classes=[name], count=parameters(part), label=label, light=light)
+
+
+def _word(operator: str) -> _Step:
+    return _Step([_SIGNS.get(operator, operator)], "word", light=operator in _LIGHT)
+
+
+def _joined(steps: Mapping[str, _Step]) -> dict[str, _Step]:
+    """Norms and activations drawn with what they follow, where nothing else takes that."""
+    takers = Counter(source for step in steps.values() for source in step.sources)
+    joined: dict[str, _Step] = {}
+    # What each step was joined to, and the last that was joined to it.
+    into: dict[str, str] = {}
+    end: dict[str, str] = {}
+    for name, step in steps.items():
+        step.sources = list(dict.fromkeys(into.get(source, source) for source in step.sources))
+        before = joined.get(step.sources[0]) if len(step.sources) == 1 else None
+        alone = before is not None and takers[end.get(step.sources[0], step.sources[0])] == 1
+        if before is not None and step.light and alone and before.kind == "part" and len(before.titles) < 3:
+            into[name], end[step.sources[0]] = step.sources[0], name
+            before.titles += [title.lower() for title in step.titles] if step.kind == "word" else step.titles
+            before.classes += step.classes
+            before.count += step.count
+            before.label = step.label or before.label
+        else:
+            joined[name] = step
+    return joined
 
 
 class _Called(Module):
@@ -104,27 +168,11 @@ def _given(net: Module, maps: tuple[Tensor, ...], size: int) -> dict[str, list[s
     return found
 
 
-def _group(path: str, holders: Collection[str]) -> str:
-    """The module of the network that a node belongs to; what only holds modules is looked into."""
-    group, _, rest = path.partition(".")
-    while group in holders and rest:
-        more, _, rest = rest.partition(".")
-        group = f"{group}.{more}"
-    return "" if group in holders else group
-
-
-def _box(net: Module, group: str, call: int, given: Mapping[str, list[str]], node: Any, size: int) -> Box:
-    if not group:
-        return Box([_SIGNS.get(node.op_type, node.op_type)], [], "word")
-    part = net.get_submodule(group)
-    labels = given.get(group, [])
-    count = parameters(part)
-    lines = [group, type(part).__name__, *([f"{count:,} parameters"] if count else [])]
-    return Box([*lines, *filter(None, labels[call : call + 1])], [], "part")
-
-
-def _shown(*lines: str) -> list[str]:
-    return [line for line in lines if line]
+def _group(path: str, parts: Mapping[str, Module]) -> str:
+    """The outermost of the modules that a node belongs to; empty, where it is the network's own."""
+    names = path.split(".")
+    prefixes = (".".join(names[:count]) for count in range(1, len(names) + 1))
+    return next((prefix for prefix in prefixes if prefix in parts), "")
 
 
 def _label(shape: tuple[int, ...], size: int) -> str:

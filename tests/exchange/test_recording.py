@@ -59,6 +59,44 @@ def test_weights_keep_their_state_dict_names_and_content():
             assert np.array_equal(found[name], tensor.numpy().ravel()), name
 
 
+class Named(nn.Module):
+    """Gives results under names that inputs, a weight and other results have."""
+
+    def __init__(self):
+        super().__init__()
+        self.scale = nn.Parameter(torch.ones(3))
+
+    def forward(self, boxes, scores):
+        scaled = boxes * self.scale
+        return {"boxes": scaled, "scores": scores, "scale": scores + 1, "a": {"b": scaled + 1}, "a_b": scaled + 2}
+
+
+def test_a_result_called_like_an_input_a_weight_or_another_result_gets_a_number():
+    boxes, scores = torch.randn(2, 3), torch.randn(2)
+
+    exported = export(Named(), (boxes, scores), strict=True)
+
+    assert exported.output_names == ["boxes_1", "scores_1", "scale_1", "a_b", "a_b_1"]
+    assert "output 'boxes' is called 'boxes_1': the file has another 'boxes'" in exported.report.notes
+    assert {"scale"} <= {tensor.name for tensor in exported.model.graph.initializer}
+    got = Runner(exported.model.SerializeToString())([boxes.numpy(), scores.numpy()])
+    np.testing.assert_array_equal(got[0], boxes.numpy())
+    np.testing.assert_array_equal(got[4], boxes.numpy() + 2)
+
+
+def test_numbers_do_not_take_the_name_of_a_later_result():
+    net = Forward(lambda self, x: {"inputs": x + 1, "inputs_1": x + 2})
+
+    found = export(net, torch.randn(2, 3), input_names=["inputs"], strict=True).output_names
+
+    assert found == ["inputs_2", "inputs_1"]
+
+
+def test_outputs_can_not_be_asked_to_bear_the_names_of_inputs():
+    with pytest.raises(ValueError, match="output_names: input can't name outputs, since inputs are called so"):
+        export(nn.ReLU(), torch.randn(2, 3), output_names=["input"])
+
+
 def test_a_size_computed_through_floats_stays_symbolic():
     net = Forward(lambda self, x: F.pad(x, (0, math.ceil(x.shape[3] / 7) * 7 - x.shape[3])))
 

@@ -19,8 +19,6 @@ OURS = {
     "regnet_y_1_6gf": "regnety_016",
     "swin_t": "swin_tiny_patch4_window7_224",
     "vit_b_16": "vit_base_patch16_224",
-    "swin_t": "swin_tiny_patch4_window7_224",
-    "vit_b_16": "vit_base_patch16_224",
 }
 # Their maps have channels last there.
 CHANNELS_LAST = {"swin_tiny_patch4_window7_224"}

@@ -66,7 +66,7 @@ def test_dilation_keeps_the_resolution_from_the_output_stride_on(stride, strides
 def test_the_first_block_of_a_dilated_stage_sees_what_the_stage_before_left():
     net = resnet50(output_stride=8)
 
-    dilations = [[block.conv2.dilation[0] for block in stage][:2] for (stage,) in net.stages()[1:]]
+    dilations = [[block.conv2.dilation[0] for block in stage][:2] for (stage,) in net.by_stage()[1:]]
 
     assert dilations == [[1, 1], [1, 1], [1, 2], [2, 4]]
 

@@ -165,7 +165,7 @@ def test_deeplab_asks_its_backbone_for_the_output_stride(stride, pixels):
 def test_even_dilation_dilates_the_first_block_of_a_stage_like_its_others():
     net = resnet18(output_stride=8, even_dilation=True)
 
-    dilations = [[block.conv1.dilation[0] for block in stage] for (stage,) in net.stages()[1:]]
+    dilations = [[block.conv1.dilation[0] for block in stage] for (stage,) in net.by_stage()[1:]]
 
     assert dilations == [[1, 1], [1, 1], [2, 2], [4, 4]]
 

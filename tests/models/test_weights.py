@@ -265,7 +265,7 @@ def test_necks_and_heads_take_weights_from_a_configuration(tmp_path):
         {"type": "Classification", "num_classes": 3, "weights": {"file": str(path), "take": "head.*"}},
     )
 
-    assert (again.neck.inner_blocks[0][0].weight == net.neck.inner_blocks[0][0].weight).all()
+    assert (again.neck.inner_blocks["0"][0].weight == net.neck.inner_blocks["0"][0].weight).all()
     assert (again.head.fc.weight == net.head.fc.weight).all()
 
 

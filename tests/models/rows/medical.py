@@ -2,7 +2,7 @@
 
 from tests.models.entry import BLOCK, ODD_BLOCK, row
 
-LINE, ODD_LINE = ((1, 1, 32),), ((2, 1, 37),)
+LINE, ODD_LINE = ((1, 1, 32),), ((2, 1, 61),)
 PICTURE, ODD_PICTURE = ((1, 1, 32, 24),), ((2, 1, 19, 29),)
 VOLUME, ODD_VOLUME = ((1, 1, 8, 16, 12),), ((2, 1, 9, 11, 15),)
 FITTING = ((2, 1, 16, 40),)
