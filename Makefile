@@ -5,7 +5,7 @@ RUN := $(VENV)/bin/python
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all check bench
+.PHONY: help demo test test-all check bench docs
 
 help:
 	@echo "make demo      train on real images, export, run without torch; prints where the pictures are"
@@ -13,6 +13,7 @@ help:
 	@echo "make test-all  the long ones too"
 	@echo "make check     lint, format, types, doctests, tests: as CI does"
 	@echo "make bench     measurements against peers"
+	@echo "make docs      writes the gallery again, after parts or their docstrings changed"
 
 # An existing folder is kept, and only brought up to date.
 $(READY): pyproject.toml constraints.txt
@@ -38,3 +39,6 @@ check: $(READY)
 
 bench: $(READY)
 	$(RUN) -m benchmarks
+
+docs: $(READY)
+	$(RUN) -m tools.cli gallery

@@ -10,12 +10,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import mcore
-from mcore import config, specs
+from mcore import Module, config, specs
 from mcore.config import FORMAT, ConfigError
+from mcore.registry import kinds_of
 from mcore.signatures import Problem
 from models.component import plain
-from models.composite import Composite, Maker, sketch, spec_of
+from models.composite import Composite, Maker, spec_of
 from models.graph import PLACES, plan_of
+from models.wiring import sketch
 
 
 class Assembly(Composite):
@@ -54,6 +56,8 @@ def assemble(
 ) -> Assembly:
     """A network of a backbone, a neck where there is one, and one head or several by name.
 
+    Where there is no neck, the head may stand second: `assemble(backbone, head)`.
+
     Each is an object, a name, or a mapping with `type`. Objects that know their channels are used as they
     are, with their weights; of unbuilt ones, a copy is built.
 
@@ -65,8 +69,19 @@ def assemble(
     Raises:
         ConfigError: parts that don't exist, arguments or channels that don't fit; all at once.
     """
+    if head is None and heads is None and neck is not None and _is_head(neck):
+        neck, head = None, neck
     given = {"backbone": backbone, "neck": neck, "head": head, "heads": heads}
     return Assembly({name: maker for name, maker in given.items() if maker is not None})
+
+
+def _is_head(maker: Maker) -> bool:
+    """Whether what stands in the neck's place can only be a head."""
+    try:
+        return kinds_of(str(spec_of({"type": maker} if isinstance(maker, str) else maker, "neck")["type"])) == ["head"]
+    except (ValueError, KeyError):
+        # It is no component, or has no type: what checks it as a neck says so.
+        return False
 
 
 def from_config(source: str | os.PathLike[str] | Mapping[str, Any], overrides: Sequence[str] = ()) -> Any:
@@ -89,12 +104,7 @@ def build(read: config.Config) -> Any:
     Raises:
         ConfigError: every mistake in that section.
     """
-    model = read.data.get("model")
-    if isinstance(model, str):
-        model = {"type": model}
-    if not isinstance(model, Mapping):
-        wrong = "no section 'model'" if model is None else f"a model is a mapping, not {model!r}"
-        raise ConfigError([read.mistake(("model",), wrong)])
+    model = model_of(read)
     whole = specs.type_of(model) is not None
     if whole:
         read.refuse(read.located(check(model), ("model",)))
@@ -107,6 +117,21 @@ def build(read: config.Config) -> Any:
         raise ConfigError([read.mistake(("model", "weights"), str(error).rstrip("."))]) from error
 
 
+def model_of(read: config.Config) -> Mapping[str, Any]:
+    """What stands under `model`; a bare name is a type without arguments.
+
+    Raises:
+        ConfigError: nothing, or no mapping.
+    """
+    model = read.data.get("model")
+    if isinstance(model, str):
+        model = {"type": model}
+    if not isinstance(model, Mapping):
+        wrong = "no section 'model'" if model is None else f"a model is a mapping, not {model!r}"
+        raise ConfigError([read.mistake(("model",), wrong)])
+    return model
+
+
 def check(model: Mapping[str, Any]) -> list[Problem]:
     """Everything wrong with what stands under `model`: names, arguments, wiring, channels; nothing is allocated."""
     if specs.type_of(model) is None:
@@ -117,12 +142,15 @@ def check(model: Mapping[str, Any]) -> list[Problem]:
     if not problems:
         try:
             with mcore.device("meta"):
-                specs.build({key: value for key, value in model.items() if key != "weights"})
+                made = specs.build({key: value for key, value in model.items() if key != "weights"})
         except ConfigError as error:
             return _problems(error)
         # What a constructor refuses is the configuration's mistake; it names its class and what fits.
         except (ValueError, TypeError, LookupError, NotImplementedError) as error:
             return [Problem((), str(error).rstrip("."), ValueError)]
+        if not isinstance(made, Module):
+            wrong = f"{made!r} is no network; give in_channels, or the parts that feed it"
+            return [Problem((), wrong, ValueError)]
     return problems
 
 

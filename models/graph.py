@@ -159,7 +159,7 @@ def _is_word(name: Any) -> bool:
 
 
 def _add(plan: Plan, name: str, maker: Any, kind: str | None, before: str, path: Path) -> None:
-    own = path[-1]
+    own: Any = path[-1]
     taken = ModuleDict if path[0] == "heads" else Module
     if not _is_word(own) or own.startswith("_") or own in (*plan.inputs, *RESERVED) or hasattr(taken, own):
         plan.refuse(path, f"{own!r} can't name a part: it is no plain word, or has a meaning already")

@@ -24,6 +24,8 @@ from tests import isolation
 from tools.cli import COMMANDS
 
 PAGES = [isolation.ROOT / "README.md", *sorted((isolation.ROOT / "docs").glob("*.md"))]
+# Generated: tests/models/test_gallery.py builds what stands on these.
+GALLERY = sorted((isolation.ROOT / "docs" / "gallery").glob("*.md"))
 ENGINES = ("torch", "platform")
 # Stands between what one block prints and what the next one does; nothing that `strip` takes away.
 _MARK = "\x02"
@@ -143,7 +145,7 @@ def test_every_command_exists(page):
     assert not unknown
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+@pytest.mark.parametrize("page", PAGES + GALLERY, ids=lambda page: page.stem)
 def test_every_block_says_its_language_and_every_link_leads_to_a_file(page):
     text = page.read_text()
     prose = re.sub(r"```.*?```", "", text, flags=re.DOTALL)

@@ -13,7 +13,8 @@ from models import create
 from tests.models.catalog import CATALOG
 
 done = []
-for entry in CATALOG:
+chosen = [entry for entry in CATALOG if entry.long == {long}]
+for entry in chosen:
     net = create(entry.name, kind=entry.kind, **build_arguments(entry)).eval()
     arrays = [np.random.default_rng(k).standard_normal(s).astype(np.float32) for k, s in enumerate(entry.shapes)]
     inputs = [mcore.from_numpy(a) for a in arrays]
@@ -21,7 +22,7 @@ for entry in CATALOG:
     done.append(entry.id)
 hidden = [name for name in {hidden!r} if name in sys.modules]
 assert not hidden, hidden
-print(len(done), len(CATALOG))
+print(len(done), len(chosen))
 """
 
 ARGUMENTS = """
@@ -38,8 +39,12 @@ def build_arguments(entry):
     [("platform", ("torch", "torchvision", "scipy", "sympy")), ("torch", ("onnx", "onnxruntime"))],
     ids=["platform without torch", "torch without onnx and onnxruntime"],
 )
-def test_every_model_builds_and_runs_without_the_packages_of_the_other_engine(engine, hidden):
-    said = run(ARGUMENTS + EVERY_MODEL.replace("{hidden!r}", repr(hidden)), engine=engine, without=hidden)
+@pytest.mark.parametrize("long", [False, pytest.param(True, marks=pytest.mark.long)], ids=["first sizes", "all others"])
+@pytest.mark.timeout(2400)
+def test_every_model_builds_and_runs_without_the_packages_of_the_other_engine(engine, hidden, long):
+    code = ARGUMENTS + EVERY_MODEL.replace("{hidden!r}", repr(hidden)).replace("{long}", str(long))
+
+    said = run(code, engine=engine, without=hidden, timeout=2400)
 
     built, listed = said.splitlines()[-1].split()
     assert int(built) == int(listed) > 10

@@ -9,6 +9,7 @@ from typing import Literal
 
 from mcore import BatchNorm1d, Linear, Module, ReLU, Sequential, Tensor
 from models.basicblocks.layers import layers
+from models.utils.arguments import one_of
 
 
 class BAM(Module):
@@ -38,8 +39,7 @@ class BAM(Module):
         join: Literal["sum", "product"] = "sum",
         dims: int = 2,
     ) -> None:
-        if join not in ("sum", "product"):
-            raise ValueError(f"BAM: join={join!r} is not 'sum' or 'product'.")
+        one_of(("sum", "product"), of="BAM", join=join)
         layers(dims, of="BAM")
         super().__init__()
         between, self.join = max(1, channels // reduction), join

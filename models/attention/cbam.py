@@ -8,6 +8,7 @@ import mcore
 from mcore import Module, Tensor
 from models.basicblocks.conv import CONV_BN_ACT, ConvNormAct
 from models.basicblocks.layers import Choice, activation_layer, layers
+from models.utils.arguments import odd
 
 
 class CBAM(Module):
@@ -38,8 +39,7 @@ class CBAM(Module):
         gate: Choice = "sigmoid",
         dims: int = 2,
     ) -> None:
-        if kernel_size % 2 == 0:
-            raise ValueError(f"CBAM: kernel_size={kernel_size} is even; an odd one keeps the size.")
+        odd(of="CBAM", kernel_size=kernel_size)
         between = max(1, int(channels / reduction + 0.5)) if reduced is None else reduced
         super().__init__()
         self.channel = _Channels(channels, between, gate=gate, dims=dims)

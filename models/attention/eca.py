@@ -9,6 +9,7 @@ import math
 from mcore import Conv1d, Module, Tensor
 from mcore import functional as F
 from models.basicblocks.layers import layers
+from models.utils.arguments import odd
 
 
 class ECA(Module):
@@ -29,8 +30,7 @@ class ECA(Module):
     def __init__(self, channels: int, *, kernel_size: int | None = None, dims: int = 2) -> None:
         layers(dims, of="ECA")
         size = _reach(channels) if kernel_size is None else kernel_size
-        if size < 1 or size % 2 == 0:
-            raise ValueError(f"ECA: kernel_size={size} is not odd and positive.")
+        odd(of="ECA", kernel_size=size)
         super().__init__()
         self.channels, self.dims = channels, dims
         self.conv = Conv1d(1, 1, size, padding=size // 2, bias=False)

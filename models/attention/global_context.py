@@ -11,6 +11,7 @@ from typing import Literal
 from mcore import Module, Sequential, Tensor, init
 from models.basicblocks.layers import Choice, activation_layer, layers
 from models.basicblocks.norm import ChannelNorm
+from models.utils.arguments import one_of
 
 
 class GlobalContext(Module):
@@ -44,10 +45,8 @@ class GlobalContext(Module):
         zero_init: bool = False,
         dims: int = 2,
     ) -> None:
-        if fuse not in ("add", "scale", "both"):
-            raise ValueError(f"GlobalContext: fuse={fuse!r} is not 'add', 'scale' or 'both'.")
-        if pool not in ("attention", "mean"):
-            raise ValueError(f"GlobalContext: pool={pool!r} is not 'attention' or 'mean'.")
+        one_of(("add", "scale", "both"), of="GlobalContext", fuse=fuse)
+        one_of(("attention", "mean"), of="GlobalContext", pool=pool)
         if zero_init and fuse != "add":
             raise ValueError(f"GlobalContext: zero_init=True gives the identity with fuse='add', not {fuse!r}.")
         conv = layers(dims, of="GlobalContext").conv

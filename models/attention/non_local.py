@@ -9,6 +9,7 @@ from typing import Any, Literal
 from mcore import Module, Sequential, Tensor, init
 from models.basicblocks.conv import CONV_BN_ACT, ConvNormAct
 from models.basicblocks.layers import Choice, layers
+from models.utils.arguments import one_of
 
 Pairing = Literal["gaussian", "embedded", "dot", "concat"]
 
@@ -47,8 +48,7 @@ class NonLocal(Module):
         zero_init: bool = False,
         dims: int = 2,
     ) -> None:
-        if pairing not in ("gaussian", "embedded", "dot", "concat"):
-            raise ValueError(f"NonLocal: pairing={pairing!r} is not 'gaussian', 'embedded', 'dot' or 'concat'.")
+        one_of(("gaussian", "embedded", "dot", "concat"), of="NonLocal", pairing=pairing)
         kit, between = layers(dims, of="NonLocal"), max(1, channels // reduction)
         super().__init__()
         self.pairing, self.scale = pairing, between**-0.5 if scaled else 1.0

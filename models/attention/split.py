@@ -8,6 +8,7 @@ from mcore import Module, Tensor
 from mcore import functional as F
 from models.basicblocks.layers import layers
 from models.functional.channels import divisible
+from models.utils.arguments import odd
 
 
 class SplitAttention(Module):
@@ -15,7 +16,7 @@ class SplitAttention(Module):
 
     Shapes:
         x: (n, in_channels, *size)
-        returns: (n, out_channels, *ceil(size / stride)), for odd kernels
+        returns: (n, out_channels, *ceil(size / stride))
 
     Args:
         in_channels: of what comes.
@@ -51,6 +52,7 @@ class SplitAttention(Module):
                 f"SplitAttention: in_channels={in_channels} and out_channels={out_channels} can't be divided among "
                 f"groups={groups} of radix={radix}."
             )
+        odd(of="SplitAttention", kernel_size=kernel_size)
         super().__init__()
         kit = layers(dims, of="SplitAttention")
         inner = divisible(radix * in_channels / reduction, least=32)

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple, TypeVar
 from mcore import Module, Tensor
 from mcore.vocabulary import nearest
 from models.component import Component
+from models.utils.arguments import one_of
 from models.utils.weights import load_weights
 
 Row = TypeVar("Row")
@@ -91,9 +92,7 @@ class Backbone(Component):
 
     def _complete(self, frozen_stages: int, weights: Weights) -> None:
         """Freezes stages up to `frozen_stages` (0 the stem, -1 none) and loads a file; constructors end with it."""
-        built, coarsest = len(self.by_stage()) - 1, self.levels[-1].index
-        # A stage that no chosen level needs may be named, though it isn't there.
-        last = built if self.last_level == coarsest else max(built, coarsest)
+        last = len(self.by_stage()) - 1
         if not -1 <= frozen_stages <= last:
             raise ValueError(
                 f"{self.variant}: frozen_stages={frozen_stages} is not -1 (none), 0 (the stem) or a stage up to {last}."
@@ -148,8 +147,7 @@ def steps_to(
     >>> [(step.stride, step.dilation) for step in steps_to(8, (1, 2, 2, 2), reached=4, variant="resnet50")]
     [(1, 1), (2, 1), (1, 2), (1, 4)]
     """
-    if output_stride not in (8, 16, 32):
-        raise ValueError(f"{variant}: output_stride={output_stride} is not 8, 16 or 32.")
+    one_of((8, 16, 32), of=variant, output_stride=output_stride)
     steps, dilation = [], 1
     for stride in strides:
         before = dilation

@@ -3,20 +3,21 @@
 Source: Redmon and Farhadi, "YOLOv3", arXiv:1804.02767, table 1 (darknet53); Wang et al., "CSPNet",
 arXiv:1911.11929, section 4; cs3darknet is the backbone of ultralytics' YOLOv5, with a stem of two convolutions.
 Differs: in a cross-stage partial stage one convolution expands for both halves, see `CSPStage`; leaky ReLUs have
-slope 0.01, as timm's weights expect, where Darknet's have 0.1 (`negative_slope`).
-Names: attributes are timm's, so its weights load as they are.
+slope 0.01, as timm's weights expect, where Darknet's have 0.1 (`negative_slope`), or are Mish (`activation`).
+Names: attributes are timm's, so its weights load as they are. Darknet's files load into darknet53 and cspdarknet53,
+which then need its activation: `darknet53(negative_slope=0.1, weights="darknet53.conv.74")` and
+`cspdarknet53(activation="mish", weights="yolov4.conv.137")` give what Darknet does.
 """
 
 from collections.abc import Mapping, Sequence
-from functools import partial
 from typing import Any, Literal, NamedTuple
 
-from mcore import LeakyReLU, Module, Sequential, Tensor
+from mcore import Module, Sequential, Tensor
 from models.backbones.base import Backbone, Step, Weights, levels_of, row_of, steps_to
 from models.basicblocks.classifier import fc_head
 from models.basicblocks.conv import CONV_BN_ACT, ConvNormAct
 from models.basicblocks.csp import CSPStage, DarknetStage
-from models.basicblocks.layers import Choice, Factory, layers
+from models.basicblocks.layers import Choice, layers
 from models.component import sized
 from models.utils.initialise import kaiming_fan_out
 
@@ -112,6 +113,7 @@ class CSPNet(Backbone):
         dims: 1, 2 or 3 for sequences, images or volumes.
         out_indices: levels to return, -1 or 0 for the stem to 4 at stride 32; those after the last aren't built.
         output_stride: 8 or 16 keeps the resolution of later stages and dilates them.
+        activation: by name, as in "mish", or a constructor; where left out, leaky ReLU, SiLU in cs3darknet.
         negative_slope: of leaky ReLUs; 0.01 where left out, 0.1 in Darknet's own networks.
         frozen_stages: the last stage that isn't trained, 0 being the stem; -1 trains all.
         weights: a file, or `{"file": ..., "take": ..., "rename": ...}`: see `models.utils.weights`.
@@ -128,12 +130,13 @@ class CSPNet(Backbone):
         dims: Literal[1, 2, 3] = 2,
         out_indices: Sequence[int] | None = None,
         output_stride: Literal[8, 16, 32] = 32,
+        activation: Choice = None,
         negative_slope: float | None = None,
         frozen_stages: int = -1,
         weights: Weights = None,
     ) -> None:
         row = row_of(DEPTHS, variant, of="CSPNet")
-        activation = _activation(row, negative_slope, variant)
+        activation = _activation(row, activation, negative_slope, variant)
         strides = (1 if row.stem_pool else 2, *(2 for _ in row.widths[1:]))
         steps = steps_to(output_stride, strides, reached=row.stem_stride * (1 + row.stem_pool), variant=variant)
         # The level of the stem.
@@ -176,12 +179,15 @@ class CSPNet(Backbone):
         return [[self.stem], *([stage] for stage in self.stages)]
 
 
-def _activation(row: Row, negative_slope: float | None, variant: str) -> str | Factory:
+def _activation(row: Row, chosen: Choice, negative_slope: float | None, variant: str) -> Choice:
+    activation = chosen or ("leaky_relu" if row.leaky else "silu")
     if negative_slope is None:
-        return "leaky_relu" if row.leaky else "silu"
-    if not row.leaky:
-        raise ValueError(f"{variant}: negative_slope={negative_slope}, but its activations are SiLU; leave it out.")
-    return partial(LeakyReLU, negative_slope)
+        return activation
+    if activation != "leaky_relu":
+        raise ValueError(
+            f"{variant}: negative_slope={negative_slope}, but its activation is {activation!r}; leave one of them out."
+        )
+    return {"name": "leaky_relu", "negative_slope": negative_slope}
 
 
 def _stem(row: Row, in_channels: int, *, activation: Choice, dims: int) -> Sequential:

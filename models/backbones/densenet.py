@@ -1,9 +1,11 @@
 """DenseNet backbones and classifiers.
 
 Source: Huang et al., "Densely Connected Convolutional Networks", arXiv:1608.06993, table 1 (DenseNet-BC).
-Names: attributes are torchvision's (and timm's), so published weights load as they are.
+Names: attributes are torchvision's (and timm's), so published weights load as they are; MONAI's through
+`models.utils.renames`.
 """
 
+from collections import OrderedDict
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
@@ -50,6 +52,8 @@ class DenseNet(Backbone):
         dims: 1, 2 or 3 for sequences, images or volumes.
         out_indices: levels to return, 0 at stride 2 to 4 at stride 32; those after the last aren't built.
         output_stride: 8 or 16 leaves out the pooling of later transitions, and dilates what follows.
+        normed_levels: levels 1 to 3 are after the norm and ReLU of the transition that follows, and level 4 is after
+            the last norm without a ReLU: as segmentation-models taps DenseNet.
         frozen_stages: the last stage that isn't trained, 0 being the stem; -1 trains all.
         weights: a file, or `{"file": ..., "take": ..., "rename": ...}`: see `models.utils.weights`.
     """
@@ -66,6 +70,7 @@ class DenseNet(Backbone):
         dims: Literal[1, 2, 3] = 2,
         out_indices: Sequence[int] | None = None,
         output_stride: Literal[8, 16, 32] = 32,
+        normed_levels: bool = False,
         frozen_stages: int = -1,
         weights: Weights = None,
     ) -> None:
@@ -79,7 +84,7 @@ class DenseNet(Backbone):
             num_classes=num_classes,
             out_indices=out_indices,
         )
-        kit, before = layers(dims, of=variant), row.stem
+        kit, before, self.normed_levels = layers(dims, of=variant), row.stem, normed_levels
         body = Sequential()
         body.add_module("conv0", kit.conv(in_channels, row.stem, 7, stride=2, padding=3, bias=False))
         body.add_module("norm0", kit.batch_norm(row.stem))
@@ -95,6 +100,9 @@ class DenseNet(Backbone):
             before = channels[index]
         if self.last_level == len(row.depths):
             body.add_module("norm5", kit.batch_norm(before))
+        elif normed_levels and self.last_level > 0:
+            # Of the transition that follows, what the level needs.
+            body.add_module(f"transition{self.last_level}", Sequential(OrderedDict(norm=kit.batch_norm(before))))
         self._put("features", body)
         if num_classes is not None:
             self._put("classifier", Linear(before, num_classes))
@@ -106,10 +114,19 @@ class DenseNet(Backbone):
         x = F.relu(layer["norm0"](layer["conv0"](x)))
         maps = [x]
         for index in range(1, self.last_level + 1):
-            x = layer["pool0" if index == 1 else f"transition{index - 1}"](x)
+            if index == 1:
+                x = layer["pool0"](x)
+            else:
+                # A transition begins with a norm and a ReLU, which may have been done.
+                parts = list(layer[f"transition{index - 1}"])
+                for part in parts[2:] if self.normed_levels else parts:
+                    x = part(x)
             x = layer[f"denseblock{index}"](x)
             if index == len(DEPTHS[self.variant].depths):
-                x = F.relu(layer["norm5"](x))
+                x = layer["norm5"](x)
+                x = x if self.normed_levels and self.num_classes is None else F.relu(x)
+            elif self.normed_levels:
+                x = F.relu(layer[f"transition{index}"][0](x))
             maps.append(x)
         return self.chosen(maps) if self.num_classes is None else self._layer("classifier")(x.flatten(2).mean(2))
 
@@ -117,7 +134,9 @@ class DenseNet(Backbone):
         body = self._layer("features")
         stages = [[body.conv0, body.norm0]]
         for index in range(1, self.last_level + 1):
-            names = (f"transition{index - 1}", f"denseblock{index}", "norm5" if index == 4 else "")
+            names = [f"transition{index - 1}", f"denseblock{index}", *(["norm5"] if index == 4 else [])]
+            if self.normed_levels and index == self.last_level:
+                names.append(f"transition{index}")
             stages.append([layer for name, layer in body.named_children() if name in names])
         return stages
 

@@ -9,7 +9,7 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from itertools import pairwise
-from typing import Literal
+from typing import Any, Literal
 
 from mcore import Dropout, Linear, Module, Sequential, Tensor
 from models.attention.squeeze_excite import SE
@@ -149,7 +149,7 @@ class EfficientNet(Backbone):
     def forward(self, x: Tensor) -> Tensor | tuple[Tensor, ...]:
         x = self.act1(self.bn1(self.conv_stem(self.pad(x))))
         maps, wanted = {0: x}, {self._taps[index] for index in self.out_indices}
-        for done, block in enumerate((block for stage in self.blocks for block in stage), start=1):
+        for done, block in enumerate(self._built(), start=1):
             x = block(x)
             if done in wanted:
                 maps[done] = x
@@ -161,12 +161,16 @@ class EfficientNet(Backbone):
         return self._layer("classifier")(self.dropout(x.flatten(2).mean(2)))
 
     def by_stage(self) -> list[list[Module]]:
-        parts: list[list[Module]] = [[self.conv_stem, self.bn1]]
-        parts += [[block] for stage in self.blocks for block in stage]
+        parts: list[list[Module]] = [[self.conv_stem, self.bn1], *([block] for block in self._built())]
         if self._head and not self._pooled_head:
             parts.append([self.conv_head, self.bn2])
         ends = [tap + 1 for tap in self._taps[: self.last_level + 1]]
         return [[part for group in parts[start:end] for part in group] for start, end in pairwise([0, *ends])]
+
+    def _built(self) -> list[Module]:
+        """All blocks in a row."""
+        stages: Any = self.blocks
+        return [block for stage in stages for block in stage]
 
     def _pooled(self, x: Tensor) -> Tensor:
         return self.act2(self.conv_head(x.mean(tuple(range(2, x.ndim)), keepdim=True)))

@@ -19,6 +19,7 @@ from models.basicblocks.layers import layers
 from models.basicblocks.residual import BasicBlock, Bottleneck
 from models.component import sized
 from models.functional.sizes import crop
+from models.utils.arguments import one_of
 from models.utils.initialise import kaiming_fan_out
 
 
@@ -91,8 +92,7 @@ class HRNet(Backbone):
         weights: Weights = None,
     ) -> None:
         row = row_of(SIZES, variant, of="HRNet")
-        if taps not in ("incre", "branches"):
-            raise ValueError(f"{variant}: taps={taps!r} is not 'incre' or 'branches'.")
+        one_of(("incre", "branches"), of=variant, taps=taps)
         widths = [row.width << branch for branch in range(4)]
         raised = [Bottleneck.expansion * width for width in HEAD_WIDTHS]
         super().__init__(

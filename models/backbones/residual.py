@@ -9,6 +9,7 @@ from mcore import functional as F
 from models.backbones.base import Backbone, Step, Weights, levels_of, row_of, steps_to
 from models.basicblocks.layers import Layers, layers
 from models.basicblocks.residual import Residual, Shortcut, projection
+from models.utils.arguments import one_of
 from models.utils.initialise import kaiming_fan_out
 
 # Channels inside the blocks of each stage.
@@ -65,8 +66,7 @@ class ResidualNet(Backbone):
     ) -> None:
         row = self._row(variant, groups, width_per_group)
         _check_widths(variant, widths)
-        if stem_stride not in (1, 2):
-            raise ValueError(f"{variant}: stem_stride={stem_stride} is not 1 or 2.")
+        one_of((1, 2), of=variant, stem_stride=stem_stride)
         channels = (row.stem[-1], *(width * row.block.expansion for width in widths))
         steps = steps_to(output_stride, (1, 2, 2, 2), reached=2 * stem_stride, variant=variant, even=even_dilation)
         super().__init__(

@@ -164,7 +164,7 @@ def _plan(row: Row, output_stride: int, variant: str) -> list[_Block]:
 class Xception(Backbone):
     """Xception as first published: a tuple of feature maps, finest first; with `num_classes` the classifier.
 
-    The maps are after a ReLU, which blocks start with.
+    The maps are after the ReLU that the next block starts with; see `raw_levels`.
 
     Shapes:
         x: (n, in_channels, *size)
@@ -179,6 +179,8 @@ class Xception(Backbone):
         dims: 1, 2 or 3 for sequences, images or volumes.
         out_indices: levels to return, 0 at stride 2 to 4 at stride 32; those after the last aren't built.
         padding: "valid" is the original's; "same" suits decoders, and the weights serve it too.
+        raw_levels: levels 1 to 4 are what blocks give, before that ReLU: as segmentation-models taps Xception, which
+            has padding="same".
         frozen_stages: the last stage that isn't trained, 0 being the stem; -1 trains all.
         weights: a file, or `{"file": ..., "take": ..., "rename": ...}`: see `models.utils.weights`.
     """
@@ -194,6 +196,7 @@ class Xception(Backbone):
         dims: Literal[1, 2, 3] = 2,
         out_indices: Sequence[int] | None = None,
         padding: Padding = "valid",
+        raw_levels: bool = False,
         frozen_stages: int = -1,
         weights: Weights = None,
     ) -> None:
@@ -202,7 +205,7 @@ class Xception(Backbone):
         levels = levels_of((64, 128, 256, 728, 2048))
         super().__init__(variant, levels, dims=dims, num_classes=num_classes, out_indices=out_indices)
         kit, around = layers(dims, of=variant), margin(padding, of=variant)
-        self.rounds_up = padding == "same"
+        self.rounds_up, self.raw_levels = padding == "same", raw_levels
         self.conv1 = kit.conv(in_channels, 32, 3, stride=2, padding=around, bias=False)
         self.bn1 = kit.batch_norm(32)
         self.conv2, self.bn2 = kit.conv(32, 64, 3, padding=around, bias=False), kit.batch_norm(64)
@@ -227,8 +230,8 @@ class Xception(Backbone):
             if level == len(FLOWS):
                 x = F.relu(self.bn3(self.conv3(x)))
                 x = self.bn4(self.conv4(x))
-            maps.append(F.relu(x))
-        return self.chosen(maps) if self.num_classes is None else self.fc(maps[-1].flatten(2).mean(2))
+            maps.append(x if self.raw_levels else F.relu(x))
+        return self.chosen(maps) if self.num_classes is None else self.fc(F.relu(x).flatten(2).mean(2))
 
     def by_stage(self) -> list[list[Module]]:
         stages = [[self.conv1, self.bn1, self.conv2, self.bn2]]

@@ -10,6 +10,7 @@ from models.basicblocks.drop import DropPath
 from models.basicblocks.layers import layers
 from models.basicblocks.mlp import MLP
 from models.basicblocks.norm import ChannelNorm
+from models.utils.arguments import odd
 
 
 class GRN(Module):
@@ -76,8 +77,7 @@ class ConvNeXtBlock(Module):
         drop_path: float = 0.0,
         dims: int = 2,
     ) -> None:
-        if kernel_size % 2 == 0:
-            raise ValueError(f"ConvNeXtBlock: kernel_size={kernel_size} is even, which would shift the map; take odd.")
+        odd(of="ConvNeXtBlock", kernel_size=kernel_size)
         super().__init__()
         hidden = int(mlp_ratio * channels)
         self.gamma = None if layer_scale is None else Parameter(full((channels,), layer_scale))

@@ -14,6 +14,7 @@ from mcore import Module, Sequential, Tensor
 from models.basicblocks.conv import CONV_BN_ACT, ConvNormAct
 from models.basicblocks.grouped import GroupedBottleneck
 from models.basicblocks.layers import Choice, layers
+from models.utils.arguments import one_of
 
 
 class DarknetResidual(Module):
@@ -187,9 +188,7 @@ class CSPStage(Module):
 def _check(expanded: int, block: str, groups: int, transitions: int) -> None:
     if expanded % 2:
         raise ValueError(f"CSPStage: expanded={expanded} channels can't be split in two halves; take an even number.")
-    if block not in ("darknet", "bottleneck"):
-        raise ValueError(f"CSPStage: block={block!r} is neither 'darknet' nor 'bottleneck'.")
+    one_of(("darknet", "bottleneck"), of="CSPStage", block=block)
     if block == "darknet" and groups != 1:
         raise ValueError(f"CSPStage: groups={groups}, but only block='bottleneck' has groups.")
-    if transitions not in (1, 2):
-        raise ValueError(f"CSPStage: transitions={transitions} is neither 1 nor 2.")
+    one_of((1, 2), of="CSPStage", transitions=transitions)

@@ -7,6 +7,7 @@ import mcore
 from mcore import Module, Sequential, Tensor, Upsample
 from models.basicblocks.conv import CONV_NORM_ACT, ConvNormAct, Pixels
 from models.basicblocks.layers import Choice, layers
+from models.utils.arguments import one_of
 
 
 class DoubleConv(Sequential):
@@ -86,8 +87,7 @@ class UpJoin(Module):
         activation: Choice = "relu",
         dims: int = 2,
     ) -> None:
-        if up not in ("transposed", "linear"):
-            raise ValueError(f"UpJoin: up={up!r} is not 'transposed' or 'linear'.")
+        one_of(("transposed", "linear"), of="UpJoin", up=up)
         kit = layers(dims, of="UpJoin")
         super().__init__()
         steps: dict[str, Module] = {}

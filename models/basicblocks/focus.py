@@ -11,6 +11,7 @@ from mcore import Module, Tensor
 from models.basicblocks.conv import CONV_BN_ACT, ConvNormAct
 from models.basicblocks.layers import Choice
 from models.functional.sizes import pad_to_multiple
+from models.utils.arguments import odd
 
 
 class Focus(Module):
@@ -42,8 +43,7 @@ class Focus(Module):
         activation: Choice = "silu",
         dims: Literal[1, 2, 3] = 2,
     ) -> None:
-        if kernel_size < 1 or kernel_size % 2 == 0:
-            raise ValueError(f"Focus: kernel_size={kernel_size} is not odd and positive; an odd one keeps the size.")
+        odd(of="Focus", kernel_size=kernel_size)
         super().__init__()
         self.conv = ConvNormAct(
             in_channels * 2**dims,

@@ -8,6 +8,7 @@ from mcore import Identity, Module, Sequential, Tensor, cat
 from models.basicblocks.conv import ConvNormAct
 from models.basicblocks.layers import Choice, layers
 from models.basicblocks.mobile import Attention
+from models.utils.arguments import odd
 
 
 class GhostModule(Module):
@@ -44,6 +45,7 @@ class GhostModule(Module):
     ) -> None:
         if ratio < 2:
             raise ValueError(f"GhostModule: ratio={ratio} leaves nothing to the cheap operation; give 2 or more.")
+        odd(of="GhostModule", kernel_size=kernel_size, cheap_kernel_size=cheap_kernel_size)
         super().__init__()
         primary = -(-out_channels // ratio)
         self.out_channels = out_channels
@@ -103,6 +105,7 @@ class GhostBottleneck(Module):
         depthwise = stride > 1 if depthwise is None else depthwise
         if stride > 1 and not depthwise:
             raise ValueError(f"GhostBottleneck: stride={stride} needs the depthwise convolution; leave depthwise out.")
+        odd(of="GhostBottleneck", kernel_size=kernel_size)
         super().__init__()
         kit = layers(dims, of="GhostBottleneck")
         first = dilation if first_dilation is None else first_dilation

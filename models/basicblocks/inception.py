@@ -14,6 +14,7 @@ from mcore import Module, ModuleList, Sequential, Tensor
 from models.basicblocks.conv import CONV_BN_ACT, ConvNormAct
 from models.basicblocks.layers import Choice, layers
 from models.basicblocks.pooling import mean_of_three
+from models.utils.arguments import one_of
 
 EPS = 1e-3
 Padding = Literal["valid", "same"]
@@ -53,8 +54,7 @@ class InceptionBlock(Module):
     ) -> None:
         if out_channels < 4:
             raise ValueError(f"InceptionBlock: out_channels={out_channels} is too few for four branches.")
-        if pool not in ("avg", "max"):
-            raise ValueError(f"InceptionBlock: pool={pool!r} is neither 'avg' nor 'max'.")
+        one_of(("avg", "max"), of="InceptionBlock", pool=pool)
         super().__init__()
         kit, between = layers(dims, of="InceptionBlock"), reduced or out_channels // 4
         make = partial(ConvNormAct, norm=norm, activation=activation, dims=dims)
@@ -254,6 +254,5 @@ def margin(padding: str, *, of: str) -> int:
     Raises:
         ValueError: `padding` is neither "valid" nor "same".
     """
-    if padding not in ("valid", "same"):
-        raise ValueError(f"{of}: padding={padding!r} is neither 'valid' nor 'same'.")
+    one_of(("valid", "same"), of=of, padding=padding)
     return 1 if padding == "same" else 0

@@ -47,6 +47,8 @@ class DepthwiseSeparable(_Residual):
         in_channels: of what comes.
         out_channels: of the result.
         kernel_size: of the depthwise convolution, odd.
+        stride: of the same convolution.
+        dilation: of the same convolution.
         padding: of the convolution that strides, see `models.basicblocks.same`: "even", "same" or pixels of an axis.
         se: makes the attention between the two, from its channels: `SE`.
         norm: "batch", "instance", "group", one with arguments, or a constructor.
@@ -54,6 +56,7 @@ class DepthwiseSeparable(_Residual):
         linear: the second convolution has no activation, as in MobileNetV2; that of the first MobileNet has.
         shortcut: adds what came where shapes fit.
         drop_path: the share of samples that lose the branch in training.
+        dims: 1, 2 or 3.
 
     Source: Howard et al., "MobileNets", arXiv:1704.04861, figure 3.
     """
@@ -112,6 +115,8 @@ class InvertedResidual(_Residual):
         in_channels: of what comes.
         out_channels: of the result.
         kernel_size: of the depthwise convolution, odd.
+        stride: of the same convolution.
+        dilation: of the same convolution.
         expansion: channels between are `divisible(expansion * in_channels)`.
         padding: of the convolution that strides, see `models.basicblocks.same`: "even", "same" or pixels of an axis.
         se: makes the attention before the last convolution, from its channels: `SE`.
@@ -119,6 +124,7 @@ class InvertedResidual(_Residual):
         activation: after all convolutions but the last.
         shortcut: adds what came where shapes fit.
         drop_path: the share of samples that lose the branch in training.
+        dims: 1, 2 or 3.
 
     Source: Sandler et al., arXiv:1801.04381, figure 4d.
     """
@@ -181,6 +187,8 @@ class FusedMBConv(_Residual):
         in_channels: of what comes.
         out_channels: of the result.
         kernel_size: of the first convolution, odd.
+        stride: of the same convolution.
+        dilation: of the same convolution.
         expansion: channels between are `divisible(expansion * in_channels)`.
         padding: of the convolution that strides, see `models.basicblocks.same`: "even", "same" or pixels of an axis.
         se: makes the attention before the last convolution, from its channels: `SE`.
@@ -188,6 +196,7 @@ class FusedMBConv(_Residual):
         activation: after the first convolution.
         shortcut: adds what came where shapes fit.
         drop_path: the share of samples that lose the branch in training.
+        dims: 1, 2 or 3.
 
     Source: Tan and Le, arXiv:2104.00298, figure 2.
     """
@@ -233,6 +242,19 @@ class ResidualConv(_Residual):
     Shapes:
         x: (n, in_channels, *size)
         returns: (n, out_channels, *ceil(size / stride))
+
+    Args:
+        in_channels: of what comes.
+        out_channels: of the result.
+        kernel_size: of the convolution, odd.
+        stride: of the convolution.
+        dilation: of the convolution.
+        padding: of the convolution that strides, see `models.basicblocks.same`: "even", "same" or pixels of an axis.
+        norm: "batch", "instance", "group", one with arguments, or a constructor.
+        activation: a name, one with arguments, or a constructor; None for none.
+        shortcut: adds what came where shapes fit.
+        drop_path: the share of samples that lose the branch in training.
+        dims: 1, 2 or 3.
 
     Source: the first stage of EfficientNetV2 (arXiv:2104.00298, table 4: Fused-MBConv1), with a shortcut; the
     last of MobileNetV3 (arXiv:1905.02244, tables 1 and 2), without.

@@ -4,15 +4,17 @@ All take `(in_channels, out_channels, scale)`, and give (n, out_channels, *scale
 """
 
 import itertools
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import mcore
-from mcore import Module, Sequential, Tensor, init
+from mcore import Module, ReLU, Sequential, Tensor, init
 from mcore import functional as F
 from models.basicblocks.conv import ConvNormAct
-from models.basicblocks.layers import Choice, activation_layer, layers, norm_layer
+from models.basicblocks.layers import Choice, layers
 from models.functional.shuffle import depth_to_space
 from models.functional.sizes import LINEAR
+from models.utils.arguments import odd, one_of
 
 
 class UpsampleInterpolate(Module):
@@ -47,8 +49,7 @@ class UpsampleInterpolate(Module):
         activation: Choice = None,
         dims: Literal[1, 2, 3] = 2,
     ) -> None:
-        if mode not in ("nearest", "linear"):
-            raise ValueError(f"UpsampleInterpolate: mode={mode!r} is not 'nearest' or 'linear'.")
+        one_of(("nearest", "linear"), of="UpsampleInterpolate", mode=mode)
         _check("UpsampleInterpolate", scale=scale, kernel_size=kernel_size)
         super().__init__()
         self.scale, self.mode = scale, mode
@@ -100,24 +101,18 @@ class UpsampleTransposed(Sequential):
         _check(name, scale=scale)
         if size < scale:
             raise ValueError(f"{name}: kernel_size={size} leaves gaps at scale={scale}; take {scale} or more.")
-        make_norm, conv = norm_layer(norm, dims, of=name), layers(dims, of=name).conv_transpose
-        # The result has exactly `scale * size` pixels; of an odd margin, the larger half is cut off in front.
-        margin = -(-(size - scale) // 2)
-        row: list[Module] = [
-            conv(
-                in_channels,
-                out_channels,
-                size,
-                stride=scale,
-                padding=margin,
-                output_padding=2 * margin - (size - scale),
-                bias=make_norm is None,
-            )
-        ]
-        if make_norm is not None:
-            row.append(make_norm(out_channels))
-        if activation is not None:
-            row.append(activation_layer(activation, of=name))
+        row = ConvNormAct(
+            in_channels,
+            out_channels,
+            size,
+            stride=scale,
+            # The result has exactly `scale * size` pixels; of an odd margin, the larger half is cut off in front.
+            padding=-(-(size - scale) // 2),
+            norm=norm,
+            activation=activation,
+            transposed=True,
+            dims=dims,
+        )
         super().__init__(*row)
 
 
@@ -243,9 +238,20 @@ class CARAFE(Module):
         return f"scale={self.scale}, kernel_size={self.kernel_size}"
 
 
+def deconvolutions(in_channels: int, channels: Sequence[int], *, dims: int, of: str) -> Sequential:
+    """Transposed convolutions, each of which doubles the size, with norm and ReLU: all layers in one row.
+
+    Source: Xiao et al., "Simple Baselines for Human Pose Estimation and Tracking", arXiv:1804.06208, section 2.
+    """
+    kit, row = layers(dims, of=of), list[Module]()
+    for out_channels in channels:
+        row.append(kit.conv_transpose(in_channels, out_channels, 4, stride=2, padding=1, bias=False))
+        row += [kit.batch_norm(out_channels), ReLU()]
+        in_channels = out_channels
+    return Sequential(*row)
+
+
 def _check(title: str, *, scale: int, **kernels: int) -> None:
     if scale < 2:
         raise ValueError(f"{title}: scale={scale} is not 2 or more.")
-    for name, size in kernels.items():
-        if size < 1 or size % 2 == 0:
-            raise ValueError(f"{title}: {name}={size} is not odd and positive; an odd one keeps the size.")
+    odd(of=title, **kernels)

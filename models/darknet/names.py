@@ -5,12 +5,16 @@ The files `darknet53.conv.74` and `yolov4.conv.137` are what detectors are train
 """
 
 import os
+import warnings
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
+from mcore import Module
+from models.basicblocks import layers as ours
 from models.darknet.plan import Layer, Plan, plan_of
+from models.darknet.trained import ACTIVATIONS
 from models.darknet.weights import Weights, read_weights
 
 # Blocks of each stage, and the descriptions that begin with such a backbone.
@@ -19,8 +23,33 @@ DESCRIPTIONS = {
     "darknet53": ("darknet53", "yolov3", "yolov3-spp"),
     "cspdarknet53": ("csdarknet53-omega", "yolov4"),
 }
+# Their activations, and the arguments with which a backbone has them.
+TRAINED = {"darknet53": ("leaky", "negative_slope=0.1"), "cspdarknet53": ("mish", 'activation="mish"')}
 # Of the batch norms there.
 EPS = 1e-5
+
+
+def state_for(net: Module, path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
+    """`backbone_state` for a backbone, which must have the activations that the file was trained with.
+
+    Another activation is refused, since results would be wrong without a word; where it was asked for, it is
+    warned of, since people train files of their own.
+
+    Raises:
+        ValueError: as `backbone_state`, or the activations are others, and nobody asked for them.
+    """
+    variant = getattr(net, "variant", type(net).__name__)
+    state = backbone_state(path, variant)
+    name, fits = TRAINED[variant]
+    theirs, kinds = repr(ACTIVATIONS[name]()), tuple(type(make()) for make in ours.ACTIVATIONS.values())
+    others = {repr(layer) for layer in net.modules() if isinstance(layer, kinds)} - {theirs}
+    if others:
+        received: Any = net._arguments  # kept by the metaclass
+        problem = f"{os.fspath(path)} was trained with {theirs}, and {variant} has {', '.join(sorted(others))}"
+        if all(received.get(option) is None for option in ("activation", "negative_slope")):
+            raise ValueError(f"weights: {problem}: results would be wrong; give {fits}, or name another to train on.")
+        warnings.warn(f"{problem}, as asked; {fits} gives what Darknet does.", stacklevel=5)
+    return state
 
 
 def backbone_state(path: str | os.PathLike[str], variant: str) -> dict[str, np.ndarray]:

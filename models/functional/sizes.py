@@ -1,8 +1,9 @@
-"""Resizing, padding and cropping of the axes behind the first two, in one, two or three dimensions."""
+"""Resizing, padding, cropping and weighing of the axes behind the first two, in one, two or three dimensions."""
 
 from collections.abc import Sequence
 from typing import Any
 
+import mcore
 from mcore import Tensor
 from mcore import functional as F
 
@@ -51,3 +52,31 @@ def crop_center(x: Tensor, size: Sequence[int]) -> Tensor:
     middle = (slice(start, start + pixels) for start, pixels in zip(starts, size, strict=True))
     ends: tuple[Any, ...] = (..., *middle)
     return x[ends]
+
+
+def gaussian_weights(size: Sequence[int], *, sigma: float = 0.125) -> Tensor:
+    """How much each pixel of a tile counts where tiles overlap: less and less towards the border.
+
+    Shapes:
+        size: pixels by axis
+        returns: (*size), above 0, at most 1; the middle counts most
+
+    Args:
+        size: of the tile.
+        sigma: of the Gaussian along every axis, as a part of its pixels.
+
+    Source: Isensee et al., "nnU-Net", arXiv:1904.08128, methods, "Inference", where sigma is an eighth.
+
+    >>> [round(weight, 3) for weight in gaussian_weights([3], sigma=0.5).tolist()]
+    [0.801, 1.0, 0.801]
+
+    Raises:
+        ValueError: `sigma` isn't positive.
+    """
+    if not sigma > 0:
+        raise ValueError(f"gaussian_weights: sigma={sigma} is not greater than 0.")
+    squared = mcore.zeros(tuple(size))
+    for axis, pixels in enumerate(size):
+        away = (mcore.arange(pixels).to(squared.dtype) - (pixels - 1) / 2) / (sigma * pixels)
+        squared = squared + away.square().reshape([-1 if other == axis else 1 for other in range(len(size))])
+    return mcore.exp(-squared / 2)

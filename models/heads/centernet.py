@@ -41,7 +41,7 @@ class CenterNet(Detection):
         ValueError: an argument out of range.
     """
 
-    first_stride = 4
+    first_stride, classifier = 4, "hm.2"
 
     def __init__(
         self,

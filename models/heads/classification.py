@@ -3,11 +3,13 @@
 import itertools
 import math
 from collections.abc import Sequence
+from typing import Literal
 
 from mcore import BatchNorm1d, Linear, Module, Parameter, ReLU, Sequential, Tensor, full, init
 from mcore import functional as F
 from models.functional.maps import Merge
 from models.heads.pooled import PooledHead
+from models.utils.arguments import one_of
 
 
 class Classification(PooledHead):
@@ -26,6 +28,8 @@ class Classification(PooledHead):
 
     Names: fc, as torchvision's ResNet has.
     """
+
+    classifier = "fc"
 
     def __init__(
         self,
@@ -53,10 +57,12 @@ class MLPClassification(PooledHead):
         num_classes: how many scores.
         hidden: channels of each hidden layer.
         in_channels: of the maps fed; from `models.assemble`, where left out.
-        norm: whether hidden layers have batch norms, which need batches of two or more in training.
+        norm: of hidden layers: "batch", which needs batches of two or more in training, or None.
         dropout: the share of the averaged channels that training leaves out.
         merge: which maps, as for `Classification`.
     """
+
+    classifier = "fc"
 
     def __init__(
         self,
@@ -64,10 +70,11 @@ class MLPClassification(PooledHead):
         hidden: Sequence[int] = (512,),
         *,
         in_channels: int | Sequence[int] | None = None,
-        norm: bool = True,
+        norm: Literal["batch"] | None = "batch",
         dropout: float = 0.0,
         merge: Merge | None = None,
     ) -> None:
+        one_of(("batch", None), of="MLPClassification", norm=norm)
         super().__init__(in_channels, dropout=dropout, merge=merge)
         widths = (self.wide, *hidden)
         self.hidden = Sequential(*(layer for pair in itertools.pairwise(widths) for layer in _layer(*pair, norm)))
@@ -96,6 +103,8 @@ class CosineClassification(PooledHead):
     Source: Gidaris and Komodakis, "Dynamic Few-Shot Visual Learning without Forgetting", arXiv:1804.09042,
     section 3.2, equation 3.
     """
+
+    classifier = "fc"
 
     def __init__(
         self,
@@ -134,6 +143,8 @@ class MultiLabel(PooledHead):
     Source: the prior is that of Lin et al., "Focal Loss for Dense Object Detection", arXiv:1708.02002, section 3.3.
     """
 
+    classifier = "fc"
+
     def __init__(
         self,
         num_labels: int,
@@ -153,7 +164,7 @@ class MultiLabel(PooledHead):
         return self.fc(self.pooled(features))
 
 
-def _layer(in_features: int, out_features: int, norm: bool) -> list[Module]:
+def _layer(in_features: int, out_features: int, norm: str | None) -> list[Module]:
     # A norm brings its own bias.
-    linear = Linear(in_features, out_features, bias=not norm)
+    linear = Linear(in_features, out_features, bias=norm is None)
     return [linear, *([BatchNorm1d(out_features)] if norm else []), ReLU()]

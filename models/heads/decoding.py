@@ -11,7 +11,9 @@ from models.basicblocks.layers import Factory
 from models.functional.maps import as_maps
 from models.functional.sizes import resize
 
+# How maps come up.
 Mode = Literal["nearest", "linear"]
+MODES = ("nearest", "linear")
 
 DROPOUTS: dict[int, Any] = {1: Dropout1d, 2: Dropout2d, 3: Dropout3d}
 
@@ -42,6 +44,16 @@ def doubled(x: Tensor, mode: Mode) -> Tensor:
     if mode == "nearest":
         return F.interpolate(x, scale_factor=2.0, mode="nearest")
     return resize(x, [2 * pixels for pixels in x.shape[2:]], mode=mode)
+
+
+def up_to_image(x: Tensor, blocks: Sequence[Module], size: Sequence[int] | None, *, mode: Mode) -> list[Tensor]:
+    """The map after each of `blocks`, before which it is doubled, or before the last brought to the image's `size`."""
+    maps = [x]
+    for left in range(len(blocks) - 1, -1, -1):
+        meets = left == 0 and size is not None
+        raised = resize(maps[-1], size or (), mode=mode) if meets else doubled(maps[-1], mode)
+        maps.append(blocks[len(blocks) - 1 - left](raised))
+    return maps[1:]
 
 
 def to_image(scores: Tensor, size: Sequence[int] | None, *, align_corners: bool) -> Tensor:

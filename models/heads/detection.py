@@ -25,6 +25,7 @@ from mcore import Conv2d, Module, Sequential, Tensor, init
 from models.component import Part, strides_from
 from models.functional.detections import detections
 from models.functional.maps import as_channels, as_maps
+from models.utils.arguments import one_of
 
 Output = Literal["raw", "boxes", "detections"]
 Raw = Mapping[str, Sequence[Tensor]]
@@ -50,6 +51,9 @@ class Detection(Part):
 
     dense = True
     first_stride = 8
+    # The layers that score classes, to adapt weights from files, and how many numbers of each box come before.
+    classifier: str | tuple[str, ...] = ()
+    before_classes = 0
     # How many boxes take part in suppression: of each level, or `by_class` of each class.
     candidates = 1000
     by_class = False
@@ -69,8 +73,7 @@ class Detection(Part):
         name = type(self).__name__
         if dims != 2:
             raise ValueError(f"{name}: dims={dims}, but boxes are found in images alone, dims=2.")
-        if output not in ("raw", "boxes", "detections"):
-            raise ValueError(f"{name}: output={output!r} is not 'raw', 'boxes' or 'detections'.")
+        one_of(("raw", "boxes", "detections"), of=name, output=output)
         if nms is not None and not 0.0 <= nms <= 1.0:
             raise ValueError(f"{name}: nms={nms} is not an overlap, 0 to 1, or None.")
         if num_classes < 1 or top < 1:

@@ -2,11 +2,13 @@
 
 import itertools
 from collections.abc import Sequence
+from typing import Literal
 
 from mcore import BatchNorm1d, Linear, Module, Parameter, ReLU, Sequential, Tensor, full
 from mcore import functional as F
 from models.functional.maps import Merge
 from models.heads.pooled import PooledHead
+from models.utils.arguments import one_of
 
 
 class Embedding(PooledHead):
@@ -35,6 +37,8 @@ class Embedding(PooledHead):
 
     # Below it, values of a map count as this: a power of a negative number is none.
     smallest = 1e-6
+
+    classifier = "classes"
 
     def __init__(
         self,
@@ -75,7 +79,7 @@ class Projection(PooledHead):
         size: of the vector.
         hidden: channels of the hidden layers.
         depth: linear maps in a row, 2 for SimCLR and 3 for its second version.
-        norm: whether hidden layers have batch norms, which need batches of two or more in training.
+        norm: of hidden layers: "batch", which needs batches of two or more in training, or None.
         unit: whether vectors are scaled to length 1.
         in_channels: of the maps fed; from `models.assemble`, where left out.
         merge: which maps, as for `Embedding`.
@@ -90,11 +94,12 @@ class Projection(PooledHead):
         *,
         hidden: int = 2048,
         depth: int = 2,
-        norm: bool = True,
+        norm: Literal["batch"] | None = "batch",
         unit: bool = True,
         in_channels: int | Sequence[int] | None = None,
         merge: Merge | None = None,
     ) -> None:
+        one_of(("batch", None), of="Projection", norm=norm)
         if depth < 1:
             raise ValueError(f"Projection: depth={depth} is less than one linear map.")
         super().__init__(in_channels, dropout=0.0, merge=merge)
@@ -103,7 +108,7 @@ class Projection(PooledHead):
         row: list[Module] = []
         for number, (fed, given) in enumerate(itertools.pairwise(widths), start=1):
             last = number == depth
-            row.append(Linear(fed, given, bias=last or not norm))
+            row.append(Linear(fed, given, bias=last or norm is None))
             row += [] if last else [*([BatchNorm1d(given)] if norm else []), ReLU()]
         self.layers = Sequential(*row)
 

@@ -32,11 +32,11 @@ class FCOS(Detection):
 
     Args:
         num_classes: how many scores each box has.
-        in_channels: of the maps fed; from `models.assemble`, where left out.
-        in_strides: of the maps fed; where left out, doubling from 8.
         depth: convolutions in each of the two branches, before the last.
         fit_strides: points lie as torchvision lays them, see `models.heads.detection.map_strides`; for its
             published weights. Where left out, a level's stride apart.
+        in_channels: of the maps fed; from `models.assemble`, where left out.
+        in_strides: of the maps fed; where left out, doubling from 8.
         output: what eval mode returns: "raw" maps, all "boxes", or "detections".
         score_threshold: detections have a score above it.
         nms: the overlap from which a detection removes a worse one of its class; None removes none.
@@ -47,14 +47,16 @@ class FCOS(Detection):
         ValueError: maps of different channels; an argument out of range.
     """
 
+    classifier = "classification_head.cls_logits"
+
     def __init__(
         self,
         num_classes: int,
         *,
-        in_channels: Sequence[int] | None = None,
-        in_strides: Sequence[int] | None = None,
         depth: int = 4,
         fit_strides: bool = False,
+        in_channels: Sequence[int] | None = None,
+        in_strides: Sequence[int] | None = None,
         output: Output = "raw",
         score_threshold: float = 0.2,
         nms: float | None = 0.6,

@@ -15,7 +15,8 @@ from models.basicblocks.layers import Choice, layers
 from models.component import Part, strides_from
 from models.functional.maps import as_channels
 from models.functional.sizes import resize
-from models.heads.decoding import Mode, channel_dropout, from_stride, taken, to_image
+from models.heads.decoding import MODES, Mode, channel_dropout, from_stride, taken, to_image
+from models.utils.arguments import one_of
 
 
 class FPNDecoder(Part):
@@ -30,7 +31,7 @@ class FPNDecoder(Part):
         num_classes: how many scores for each pixel.
         channels: of every level of the pyramid.
         segmentation_channels: of every level's way up.
-        merge: "add" sums what the levels give, "cat" sets it side by side.
+        merge: "sum" of what the levels give, or "concat", side by side.
         dropout: the share of the merged channels that training leaves out.
         norm: of the ways up: "group", "batch", "instance", one with arguments, a constructor, or None.
         interpolation: how the pyramid's levels come down to finer ones, "nearest" or "linear".
@@ -49,7 +50,7 @@ class FPNDecoder(Part):
         channels: int = 256,
         *,
         segmentation_channels: int = 128,
-        merge: Literal["add", "cat"] = "add",
+        merge: Literal["sum", "concat"] = "sum",
         dropout: float = 0.2,
         norm: Choice = "group",
         interpolation: Mode = "nearest",
@@ -57,8 +58,8 @@ class FPNDecoder(Part):
         in_strides: Sequence[int] | None = None,
         dims: Literal[1, 2, 3] = 2,
     ) -> None:
-        if merge not in ("add", "cat"):
-            raise ValueError(f"FPNDecoder: merge={merge!r} is not 'add' or 'cat'.")
+        one_of(("sum", "concat"), of="FPNDecoder", merge=merge)
+        one_of(MODES, of="FPNDecoder", interpolation=interpolation)
         super().__init__()
         kit, fed = layers(dims, of="FPNDecoder"), as_channels(in_channels or ())
         self.dims, self.fed, self.merge = dims, len(fed), merge
@@ -75,7 +76,7 @@ class FPNDecoder(Part):
             for steps in range(len(widths) - 1, -1, -1)
         )
         self.dropout = channel_dropout(dropout, dims=dims)
-        merged = segmentation_channels * (len(widths) if merge == "cat" else 1)
+        merged = segmentation_channels * (len(widths) if merge == "concat" else 1)
         self.classifier = kit.conv(merged, num_classes, 1)
 
     def forward(self, features: Sequence[Tensor], size: Sequence[int] | None = None) -> Tensor:
@@ -85,7 +86,7 @@ class FPNDecoder(Part):
             levels.append(getattr(self, name)(levels[-1], skip))
         sizes = [level.shape[2:] for level in levels]
         raised = [block(levels[step], sizes[step + 1 :]) for step, block in enumerate(self.seg_blocks)]
-        x = mcore.cat(raised, dim=1) if self.merge == "cat" else sum(raised[1:], start=raised[0])
+        x = mcore.cat(raised, dim=1) if self.merge == "concat" else sum(raised[1:], start=raised[0])
         return to_image(self.classifier(self.dropout(x)), size, align_corners=True)
 
 

@@ -1,10 +1,11 @@
 """Key points: a map of each, high where the point is."""
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Any, Literal
 
-from mcore import ReLU, Sequential, Tensor, init
+from mcore import Tensor, init
 from models.basicblocks.layers import layers
+from models.basicblocks.upsampling import deconvolutions
 from models.component import Part
 from models.functional.maps import as_channels, as_maps
 
@@ -39,17 +40,13 @@ class Keypoints(Part):
         dims: Literal[1, 2, 3] = 2,
     ) -> None:
         super().__init__()
-        fed, kit = as_channels(in_channels or ()), layers(dims, of="Keypoints")
+        fed = as_channels(in_channels or ())
         self.dims, self.used = dims, (len(fed) - 1,)
-        row, wide = [], fed[-1]
-        for _ in range(depth):
-            up = kit.conv_transpose(wide, channels, 4, stride=2, padding=1, bias=False)
-            init.normal_(up.weight, std=0.001)
-            row += [up, kit.batch_norm(channels), ReLU()]
-            wide = channels
-        self.deconv_layers = Sequential(*row)
-        self.final_layer = kit.conv(wide, num_points, 1)
-        init.normal_(self.final_layer.weight, std=0.001)
+        self.deconv_layers = deconvolutions(fed[-1], [channels] * depth, dims=dims, of="Keypoints")
+        self.final_layer = layers(dims, of="Keypoints").conv(channels if depth else fed[-1], num_points, 1)
+        convolutions: list[Any] = [*list(self.deconv_layers)[::3], self.final_layer]
+        for conv in convolutions:
+            init.normal_(conv.weight, std=0.001)
         init.zeros_(self.final_layer.bias)
 
     def forward(self, features: Tensor | Sequence[Tensor]) -> Tensor:

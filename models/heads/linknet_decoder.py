@@ -6,11 +6,11 @@ Differs: a step meets the size of the map that it is added to, so that every siz
 """
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Literal
 
 from mcore import Module, ModuleList, Sequential, Tensor
 from models.basicblocks.conv import ConvNormAct
-from models.basicblocks.layers import Choice, activation_layer, layers, norm_layer
+from models.basicblocks.layers import Choice, layers
 from models.component import Part, strides_from
 from models.functional.maps import as_channels
 from models.functional.sizes import resize
@@ -89,13 +89,11 @@ class AddUp(Module):
 
     def __init__(self, in_channels: int, out_channels: int, *, norm: Choice = "batch", dims: int = 2) -> None:
         super().__init__()
-        kit, make_norm = layers(dims, of="LinkNetDecoder"), norm_layer(norm, dims, of="LinkNetDecoder")
         quarter = max(1, in_channels // 4)
-        up: list[Any] = [kit.conv_transpose(quarter, quarter, 4, stride=2, padding=1)]
-        up += [] if make_norm is None else [make_norm(quarter)]
+        up = ConvNormAct(quarter, quarter, 4, stride=2, padding=1, bias=True, norm=norm, transposed=True, dims=dims)
         self.block = Sequential(
             ConvNormAct(in_channels, quarter, 1, norm=norm, dims=dims),
-            Sequential(*up, activation_layer("relu", of="LinkNetDecoder")),
+            up,
             ConvNormAct(quarter, out_channels, 1, norm=norm, dims=dims),
         )
 

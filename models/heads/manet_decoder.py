@@ -17,8 +17,9 @@ from models.basicblocks.layers import Choice, layers
 from models.component import Part, strides_from
 from models.functional.maps import as_channels
 from models.functional.sizes import resize
-from models.heads.decoding import Mode, doubled, taken
+from models.heads.decoding import MODES, Mode, taken, up_to_image
 from models.heads.unet_decoder import Up, steps_up, strides_up
+from models.utils.arguments import one_of
 
 
 class MAnetDecoder(Part):
@@ -60,6 +61,7 @@ class MAnetDecoder(Part):
         in_strides: Sequence[int] | None = None,
         dims: Literal[1, 2, 3] = 2,
     ) -> None:
+        one_of(MODES, of="MAnetDecoder", interpolation=interpolation)
         super().__init__()
         fed = as_channels(in_channels or ())
         strides = strides_from(in_strides, len(fed), first=2)
@@ -94,12 +96,7 @@ class MAnetDecoder(Part):
         maps = [self.center(x)]
         for block, skip in zip(self.blocks, reversed(finer), strict=False):
             maps.append(block(maps[-1], skip))
-        last = len(self.blocks) - 1
-        for step, block in enumerate(self.blocks[len(finer) :], start=len(finer)):
-            if step == last and size is not None:
-                maps.append(block(resize(maps[-1], size, mode=self.interpolation)))
-            else:
-                maps.append(block(doubled(maps[-1], self.interpolation)))
+        maps += up_to_image(maps[-1], list(self.blocks)[len(finer) :], size, mode=self.interpolation)
         return maps[1:]
 
 

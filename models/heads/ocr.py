@@ -46,6 +46,8 @@ class OCR(Part):
 
     dense = True
 
+    classifier = ("aux_head.3", "cls_head")
+
     def __init__(
         self,
         num_classes: int,

@@ -15,7 +15,8 @@ from models.basicblocks.layers import layers
 from models.component import Part, strides_from
 from models.functional.maps import as_channels
 from models.functional.sizes import resize
-from models.heads.decoding import from_stride, taken, to_image
+from models.heads.decoding import MODES, Mode, from_stride, taken, to_image
+from models.utils.arguments import one_of
 
 
 class PAN(Part):
@@ -44,11 +45,12 @@ class PAN(Part):
         num_classes: int,
         channels: int = 32,
         *,
-        interpolation: Literal["linear", "nearest"] = "linear",
+        interpolation: Mode = "linear",
         in_channels: Sequence[int] | None = None,
         in_strides: Sequence[int] | None = None,
         dims: Literal[1, 2, 3] = 2,
     ) -> None:
+        one_of(MODES, of="PAN", interpolation=interpolation)
         super().__init__()
         fed = as_channels(in_channels or ())
         self.dims, self.fed = dims, len(fed)
@@ -144,14 +146,14 @@ class GlobalAttentionUp(Module):
         in_channels: int,
         out_channels: int,
         *,
-        interpolation: Literal["linear", "nearest"] = "linear",
+        interpolation: Mode = "linear",
         dims: int = 2,
     ) -> None:
         super().__init__()
         gate = ConvNorm(out_channels, out_channels, 1, activated=False, dims=dims)
         self.conv1 = Sequential(layers(dims, of="PAN").adaptive_avg_pool(1), gate, Sigmoid())
         self.conv2 = ConvNorm(in_channels, out_channels, 3, dims=dims)
-        self.interpolation: Literal["linear", "nearest"] = interpolation
+        self.interpolation: Mode = interpolation
 
     def forward(self, x: Tensor, y: Tensor) -> Tensor:
         size = x.shape[2:]

@@ -27,8 +27,6 @@ class RetinaNet(Detection):
 
     Args:
         num_classes: how many scores each box has.
-        in_channels: of the maps fed; from `models.assemble`, where left out.
-        in_strides: of the maps fed; where left out, doubling from 8.
         depth: convolutions in each of the two branches, before the last.
         norm: behind each of those; None, or "group" as torchvision's second version has.
         sizes: of the anchors of each level, in pixels; where left out, 4 times the stride, and by a third and two
@@ -36,6 +34,8 @@ class RetinaNet(Detection):
         ratios: of the anchors, height over width.
         fit_strides: anchors lie as torchvision lays them, see `models.heads.detection.map_strides`; for its
             published weights. Where left out, a level's stride apart.
+        in_channels: of the maps fed; from `models.assemble`, where left out.
+        in_strides: of the maps fed; where left out, doubling from 8.
         output: what eval mode returns: "raw" maps, all "boxes", or "detections".
         score_threshold: detections have a score above it.
         nms: the overlap from which a detection removes a worse one of its class; None removes none.
@@ -46,17 +46,19 @@ class RetinaNet(Detection):
         ValueError: maps of different channels; an argument out of range.
     """
 
+    classifier = "classification_head.cls_logits"
+
     def __init__(
         self,
         num_classes: int,
         *,
-        in_channels: Sequence[int] | None = None,
-        in_strides: Sequence[int] | None = None,
         depth: int = 4,
         norm: Choice = None,
         sizes: Sequence[Sequence[float]] | None = None,
         ratios: Sequence[float] = (0.5, 1.0, 2.0),
         fit_strides: bool = False,
+        in_channels: Sequence[int] | None = None,
+        in_strides: Sequence[int] | None = None,
         output: Output = "raw",
         score_threshold: float = 0.05,
         nms: float | None = 0.5,

@@ -30,13 +30,13 @@ class SSD(Detection):
 
     Args:
         num_classes: how many scores each box has, the background's among them.
-        in_channels: of the maps fed; from `models.assemble`, where left out.
-        in_strides: of the maps fed; where left out, doubling from 8.
         steps: pixels from one default box to the next on each level; where left out, `in_strides`.
         scales: sizes of the default boxes of each level and of one level more, as parts of the image; where left
             out, those of SSD300 for six levels, else from 0.15 to 0.9 evenly, and 1.
         ratios: of the default boxes of each level, besides squares, each with its inverse; where left out, 2 on the
             first and the last two, 2 and 3 on the others.
+        in_channels: of the maps fed; from `models.assemble`, where left out.
+        in_strides: of the maps fed; where left out, doubling from 8.
         output: what eval mode returns: "raw" maps, all "boxes", or "detections".
         score_threshold: detections have a score above it.
         nms: the overlap from which a detection removes a worse one of its class; None removes none.
@@ -53,11 +53,11 @@ class SSD(Detection):
         self,
         num_classes: int,
         *,
-        in_channels: Sequence[int] | None = None,
-        in_strides: Sequence[int] | None = None,
         steps: Sequence[float] | None = None,
         scales: Sequence[float] | None = None,
         ratios: Sequence[Sequence[float]] | None = None,
+        in_channels: Sequence[int] | None = None,
+        in_strides: Sequence[int] | None = None,
         output: Output = "raw",
         score_threshold: float = 0.01,
         nms: float | None = 0.45,
@@ -87,6 +87,7 @@ class SSD(Detection):
         self.parts = [anchors.default_shapes(sizes[i], sizes[i + 1], shapes[i]) for i in range(count)]
         counts = [len(parts) for parts in self.parts]
         self.classification_head = _ByLevel(self.in_channels, [count * num_classes for count in counts])
+        self.classifier = tuple(f"classification_head.module_list.{level}" for level in range(count))
         self.regression_head = _ByLevel(self.in_channels, [count * 4 for count in counts])
 
     def raw(self, maps: Sequence[Tensor]) -> dict[str, Any]:

@@ -18,7 +18,8 @@ from models.basicblocks.layers import Choice, Factory, layers
 from models.component import Part, strides_from
 from models.functional.maps import as_channels
 from models.functional.sizes import resize
-from models.heads.decoding import Mode, attention_part, doubled, taken
+from models.heads.decoding import MODES, Mode, attention_part, taken, up_to_image
+from models.utils.arguments import one_of
 
 
 class UNetDecoder(Part):
@@ -60,6 +61,7 @@ class UNetDecoder(Part):
         in_strides: Sequence[int] | None = None,
         dims: Literal[1, 2, 3] = 2,
     ) -> None:
+        one_of(MODES, of="UNetDecoder", interpolation=interpolation)
         super().__init__()
         fed = as_channels(in_channels or ())
         strides = strides_from(in_strides, len(fed), first=2)
@@ -86,12 +88,7 @@ class UNetDecoder(Part):
         maps = [x if self.center is None else self.center(x)]
         for block, skip in zip(self.blocks, reversed(finer), strict=False):
             maps.append(block(resize(maps[-1], skip.shape[2:], mode=self.interpolation), skip))
-        last = len(self.blocks) - 1
-        for step, block in enumerate(self.blocks[len(finer) :], start=len(finer)):
-            if step == last and size is not None:
-                maps.append(block(resize(maps[-1], size, mode=self.interpolation)))
-            else:
-                maps.append(block(doubled(maps[-1], self.interpolation)))
+        maps += up_to_image(maps[-1], list(self.blocks)[len(finer) :], size, mode=self.interpolation)
         return maps[1:]
 
 

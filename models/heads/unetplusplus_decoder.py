@@ -15,8 +15,9 @@ from models.basicblocks.layers import Choice, Factory, layers
 from models.component import Part, strides_from
 from models.functional.maps import as_channels
 from models.functional.sizes import resize
-from models.heads.decoding import Mode, doubled, taken
+from models.heads.decoding import MODES, Mode, taken, up_to_image
 from models.heads.unet_decoder import Up, steps_up
+from models.utils.arguments import one_of
 
 
 class UNetPlusPlusDecoder(Part):
@@ -57,6 +58,7 @@ class UNetPlusPlusDecoder(Part):
         in_strides: Sequence[int] | None = None,
         dims: Literal[1, 2, 3] = 2,
     ) -> None:
+        one_of(MODES, of="UNetPlusPlusDecoder", interpolation=interpolation)
         super().__init__()
         fed = as_channels(in_channels or ())
         strides = strides_from(in_strides, len(fed), first=2)
@@ -97,8 +99,5 @@ class UNetPlusPlusDecoder(Part):
                 row_maps.append(self.blocks[f"x_{row}_{level}"](up, more))
             before = row_maps[::-1]
         x = before[0] if before else x
-        for step in range(self.levels, self.steps):
-            last = step == self.steps - 1 and size is not None
-            up = resize(x, size or (), mode=self.interpolation) if last else doubled(x, self.interpolation)
-            x = self.blocks[f"x_0_{step}"](up)
-        return [*reversed(before[1:]), x]
+        above = [self.blocks[f"x_0_{step}"] for step in range(self.levels, self.steps)]
+        return [*reversed(before[1:]), [x, *up_to_image(x, above, size, mode=self.interpolation)][-1]]

@@ -45,6 +45,9 @@ class YOLO(Detection):
         dims: 2.
     """
 
+    # Coordinates and objectness.
+    before_classes = 5
+
     def __init__(
         self,
         num_classes: int,
@@ -88,6 +91,8 @@ class YOLO(Detection):
         self.convs_pred = ModuleList(
             Conv2d(wide, len(boxes) * (5 + num_classes), 1) for wide, boxes in zip(widths, self.anchors, strict=True)
         )
+
+        self.classifier = tuple(f"convs_pred.{level}" for level in range(count))
 
     def raw(self, maps: Sequence[Tensor]) -> dict[str, Any]:
         if len(self.convs_bridge):

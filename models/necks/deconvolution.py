@@ -8,8 +8,8 @@ Names: attributes are those of CenterNet's code, so its weights load as they are
 from collections.abc import Sequence
 from typing import Literal
 
-from mcore import Sequential, Tensor
-from models.basicblocks.layers import activation_layer, layers
+from mcore import Tensor
+from models.basicblocks.upsampling import deconvolutions
 from models.functional.sizes import crop
 from models.necks.base import Neck
 
@@ -47,12 +47,7 @@ class Deconvolution(Neck):
                 f"Deconvolution: channels={list(channels)}, but from stride {self.in_strides[-1]} there are 1 to "
                 f"{self.in_strides[-1].bit_length() - 1} steps."
             )
-        kit, widths = layers(dims, of="Deconvolution"), (self.in_channels[-1], *channels)
-        row = []
-        for fed, given in zip(widths, channels, strict=False):
-            row += [kit.conv_transpose(fed, given, 4, stride=2, padding=1, bias=False), kit.batch_norm(given)]
-            row.append(activation_layer("relu", of="Deconvolution"))
-        self.deconv_layers = Sequential(*row)
+        self.deconv_layers = deconvolutions(self.in_channels[-1], channels, dims=dims, of="Deconvolution")
         #: The map fed whose size the result gets; None where there is none.
         self.fits = self.in_strides.index(stride) if stride in self.in_strides else None
         last = len(self.in_strides) - 1

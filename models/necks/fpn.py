@@ -13,6 +13,7 @@ from mcore import functional as F
 from models.basicblocks.layers import Choice, layers
 from models.functional.sizes import resize
 from models.necks.base import Neck, convolution
+from models.utils.arguments import one_of
 
 # How many levels each kind of extra adds.
 EXTRA = {"pool": 1, "conv": 2, "conv_on_input": 2}
@@ -52,8 +53,7 @@ class FPN(Neck):
         activation: Choice = None,
         dims: Literal[1, 2, 3] = 2,
     ) -> None:
-        if extra is not None and extra not in EXTRA:
-            raise ValueError(f"FPN: extra={extra!r} is not one of {', '.join(EXTRA)}, or None.")
+        one_of((*EXTRA, None), of="FPN", extra=extra)
         super().__init__(in_channels, in_strides, dims=dims)
         count, more = len(self.in_channels), 0 if extra is None else EXTRA[extra]
         beyond = [self.in_strides[-1] << level for level in range(1, more + 1)]

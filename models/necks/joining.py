@@ -9,6 +9,7 @@ from models.basicblocks.conv import CONV_BN_ACT
 from models.basicblocks.layers import Choice
 from models.functional.sizes import resize
 from models.necks.base import Neck, convolution
+from models.utils.arguments import odd
 
 
 class Identity(Neck):
@@ -118,8 +119,7 @@ class ChannelMapper(Neck):
         out_indices: Sequence[int] | None = None,
         dims: Literal[1, 2, 3] = 2,
     ) -> None:
-        if kernel_size % 2 == 0:
-            raise ValueError(f"ChannelMapper: kernel_size={kernel_size} is even; an odd one keeps the size.")
+        odd(of="ChannelMapper", kernel_size=kernel_size)
         if extra < 0:
             raise ValueError(f"ChannelMapper: extra={extra} is not 0 or more.")
         super().__init__(in_channels, in_strides, dims=dims)

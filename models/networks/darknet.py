@@ -1,5 +1,6 @@
 """Any network that a Darknet description tells of."""
 
+import os
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, Literal
@@ -10,9 +11,10 @@ from models.component import Component
 from models.darknet.cfg import Source, read_cfg
 from models.darknet.decoding import decoded
 from models.darknet.graph import Graph
-from models.darknet.loading import load
-from models.darknet.plan import Plan, plan_of, scoring, with_sizes
+from models.darknet.loading import scorers_of, state_of
+from models.darknet.plan import Plan, plan_of, with_sizes
 from models.darknet.published import PUBLISHED
+from models.utils.weights import load_weights
 
 
 class Darknet(Component):
@@ -46,8 +48,6 @@ class Darknet(Component):
     Names: `layers.<number>.conv`, `.bn`, `.fc` or `.weights`.
     """
 
-    first_conv = "layers.0.conv"
-
     def __init__(
         self,
         cfg: Source,
@@ -73,9 +73,15 @@ class Darknet(Component):
         name = cfg if isinstance(cfg, str) and cfg in PUBLISHED else described.rows()
         received: Any = self._arguments  # type: ignore[has-type]  # kept by the metaclass
         self._arguments = {**received, "cfg": name, "flavour": described.flavour}
+        self.first_conv = next((key.removesuffix(".weight") for key, x in self.state_dict().items() if x.ndim == 4), "")
+        self.classifier = scorers_of(described)
+        self._described = described
         if weights is not None:
-            heads = [f"layers.{index}.{part}" for index in scoring(described) for part in ("conv", "fc")]
-            self.weights_report = load(self, weights, plan, described, heads)
+            self.weights_report = load_weights(self, weights)
+
+    def darknet_state(self, path: str | os.PathLike[str]) -> dict[str, Any]:
+        """The arrays of a `.weights` file, which `models.load_weights` takes."""
+        return state_of(path, self.plan, self._described)
 
     def forward(self, x: Tensor) -> Any:
         maps = self.layers(x)

@@ -13,6 +13,7 @@ from mcore import Linear, Tensor
 from models.backbones.base import Weights
 from models.basicblocks.layers import Choice, activation_layer, layers
 from models.component import Component
+from models.utils.arguments import one_of
 from models.utils.weights import load_weights
 
 # Pixels of the last maps along each axis.
@@ -48,8 +49,7 @@ class LeNet(Component):
         dims: Literal[1, 2, 3] = 2,
         weights: Weights = None,
     ) -> None:
-        if pool not in ("avg", "max"):
-            raise ValueError(f"LeNet: pool={pool!r} is neither 'avg' nor 'max'.")
+        one_of(("avg", "max"), of="LeNet", pool=pool)
         super().__init__()
         kit, self.dims = layers(dims, of="LeNet"), dims
         self.conv1, self.conv2 = kit.conv(in_channels, 6, 5), kit.conv(6, 16, 5)

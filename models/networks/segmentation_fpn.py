@@ -23,7 +23,7 @@ class SegmentationFPN(Segmenter):
         backbone: a name, a mapping or an object; its maps from stride 4 on are used.
         in_channels: of the image, for a backbone that isn't an object.
         channels: of every level of the pyramid.
-        merge: "add" sums the levels, "cat" sets them side by side.
+        merge: "sum" of the levels, or "concat", side by side.
         dims: 1, 2 or 3.
         weights: a file, or `{"file": ..., "take": ..., "rename": ...}`: see `models.utils.weights`.
     """
@@ -35,7 +35,7 @@ class SegmentationFPN(Segmenter):
         *,
         in_channels: int = 3,
         channels: int = 256,
-        merge: Literal["add", "cat"] = "add",
+        merge: Literal["sum", "concat"] = "sum",
         dims: Literal[1, 2, 3] = 2,
         weights: Weights = None,
     ) -> None:

@@ -7,15 +7,17 @@ Differs: by default convolutions keep the size and have a norm, as the common po
 Names: attributes are those of Pytorch-UNet (github.com/milesial), so its weights load as they are.
 """
 
-import os
-from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Literal
 
 import mcore
 from mcore import Module, Sequential, Tensor, Upsample
+from models.backbones.base import Weights
 from models.basicblocks.layers import Choice, activation_layer, layers, norm_layer
 from models.component import Component
 from models.functional.sizes import crop, crop_center, pad_to_multiple
+from models.utils.arguments import one_of
 from models.utils.weights import load_weights
 
 
@@ -57,7 +59,7 @@ class UNet(Component):
         padding: Literal["same", "valid"] = "same",
         fit: Literal["pad", "refuse"] | None = None,
         dims: Literal[1, 2, 3] = 2,
-        weights: str | os.PathLike[str] | Mapping[str, Any] | None = None,
+        weights: Weights = None,
     ) -> None:
         _check_choices(up, padding, fit)
         if len(channels) < 2:
@@ -69,21 +71,16 @@ class UNet(Component):
         widths = [*channels]
         if up == "bilinear":
             widths[-1] //= 2
-        block: dict[str, Any] = {
-            "norm": norm,
-            "bias": bias,
-            "activation": activation,
-            "padding": padding,
-            "dims": dims,
-        }
-        self.inc = DoubleConv(in_channels, widths[0], **block)
+        double = partial(DoubleConv, norm=norm, bias=bias, activation=activation, padding=padding, dims=dims)
+        self.inc = double(in_channels, widths[0])
         for level in range(self.levels):
-            self.add_module(f"down{level + 1}", Down(widths[level], widths[level + 1], **block))
+            self.add_module(f"down{level + 1}", Down(double(widths[level], widths[level + 1]), dims=dims))
         below = widths[-1]
         for step, level in enumerate(reversed(range(self.levels)), start=1):
             # With interpolation, each step leaves what the next one expects from below.
             width = channels[level] // 2 if up == "bilinear" and level else channels[level]
-            self.add_module(f"up{step}", Up(below, widths[level], width, up=up, **block))
+            block = Up(below, widths[level], width, up=up, double=double, padding=padding, dims=dims)
+            self.add_module(f"up{step}", block)
             below = width
         self.outc = OutConv(below, num_classes, dims=dims)
         if weights is not None:
@@ -192,10 +189,9 @@ class DoubleConv(Module):
 class Down(Module):
     """One level down: the maximum of every 2 pixels, then two convolutions."""
 
-    def __init__(self, in_channels: int, out_channels: int, *, dims: int = 2, **block: Any) -> None:
+    def __init__(self, double: DoubleConv, *, dims: int = 2) -> None:
         super().__init__()
-        pool = layers(dims, of="UNet").max_pool(2)
-        self.maxpool_conv = Sequential(pool, DoubleConv(in_channels, out_channels, dims=dims, **block))
+        self.maxpool_conv = Sequential(layers(dims, of="UNet").max_pool(2), double)
 
     def forward(self, x: Tensor) -> Tensor:
         return self.maxpool_conv(x)
@@ -217,20 +213,19 @@ class Up(Module):
         out_channels: int,
         *,
         up: str,
-        dims: int = 2,
+        double: Callable[..., DoubleConv],
         padding: str = "same",
-        **block: Any,
+        dims: int = 2,
     ) -> None:
         super().__init__()
         kit, self.padding = layers(dims, of="UNet"), padding
-        block |= {"dims": dims, "padding": padding}
         if up == "bilinear":
             self.up: Module = Upsample(scale_factor=2, mode=kit.linear, align_corners=True)
             joined = below + in_channels
-            self.conv = DoubleConv(joined, out_channels, joined // 2, **block)
+            self.conv = double(joined, out_channels, joined // 2)
         else:
             self.up = kit.conv_transpose(below, below // 2, 2, stride=2)
-            self.conv = DoubleConv(below // 2 + in_channels, out_channels, **block)
+            self.conv = double(below // 2 + in_channels, out_channels)
 
     def forward(self, x: Tensor, skip: Tensor) -> Tensor:
         x = self.up(x)
@@ -251,13 +246,8 @@ class OutConv(Module):
 
 
 def _check_choices(up: str, padding: str, fit: str | None) -> None:
-    chosen = {
-        "up": (up, ("transposed", "bilinear")),
-        "padding": (padding, ("same", "valid")),
-        "fit": (fit, ("pad", "refuse", None)),
-    }
-    for name, (value, choices) in chosen.items():
-        if value not in choices:
-            raise ValueError(f"UNet: {name}={value!r} is not one of {', '.join(map(repr, choices))}.")
+    one_of(("transposed", "bilinear"), of="UNet", up=up)
+    one_of(("same", "valid"), of="UNet", padding=padding)
+    one_of(("pad", "refuse", None), of="UNet", fit=fit)
     if padding == "valid" and fit == "pad":
         raise ValueError('UNet: fit="pad" keeps the size, which padding="valid" doesn\'t; leave fit out.')

@@ -5,6 +5,7 @@ et al., "YOLOv4", arXiv:2004.10934; Wang et al., "Scaled-YOLOv4", arXiv:2011.080
 Names: layers have the numbers of Darknet's files, `layers.<number>.conv` and `.bn`, whose weights load as they are.
 """
 
+import os
 from collections.abc import Sequence
 from typing import Any
 
@@ -14,9 +15,10 @@ from models.component import Component, sized
 from models.darknet.cfg import read_cfg
 from models.darknet.decoding import decoded
 from models.darknet.graph import Graph
-from models.darknet.loading import load
-from models.darknet.plan import plan_of, scoring, with_sizes
+from models.darknet.loading import scorers_of, state_of
+from models.darknet.plan import plan_of, with_sizes
 from models.functional.detections import detections
+from models.utils.weights import load_weights
 
 # The description of each, in `models.darknet.published`.
 VARIANTS = {
@@ -54,7 +56,8 @@ class Detector(Component):
             reads.
     """
 
-    first_conv = "layers.0.conv"
+    # Coordinates and objectness.
+    first_conv, before_classes = "layers.0.conv", 5
 
     def __init__(
         self,
@@ -79,9 +82,14 @@ class Detector(Component):
         self.plan = plan
         self.decode, self.nms, self.score_threshold, self.top = decode, nms, score_threshold, top
         self.layers = Graph(plan, [reader.inputs[0] for reader in plan.detectors], described.flavour)
+        self.num_classes, self.classifier = num_classes, scorers_of(described)
+        self._described = described
         if weights is not None:
-            heads = [f"layers.{index}.conv" for index in scoring(described)]
-            self.weights_report = load(self, weights, plan, described, heads)
+            self.weights_report = load_weights(self, weights)
+
+    def darknet_state(self, path: str | os.PathLike[str]) -> dict[str, Any]:
+        """The arrays of a `.weights` file, which `models.load_weights` takes."""
+        return state_of(path, self.plan, self._described)
 
     def forward(self, x: Tensor) -> Any:
         maps = self.layers(x)

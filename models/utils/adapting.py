@@ -53,6 +53,31 @@ def adapted(
     return np.ascontiguousarray(weight) if weight.shape == shape else None
 
 
+def of_classes(
+    tensor: Tensor, shape: tuple[int, ...], classes: Sequence[int], count: int | None, before: int, *, key: str
+) -> np.ndarray | None:
+    """The rows of `classes`, out of a layer that scores them.
+
+    A row is a class; or, where `shape` has more than `count` rows, these are for each box `before` numbers and its
+    `count` classes. None, where the file's rows aren't those of so many boxes.
+
+    Raises:
+        ValueError: another number of classes than the network has, or one that the file hasn't.
+    """
+    wanted = shape[0] if count is None else count
+    if len(classes) != wanted:
+        raise ValueError(f"weights: classes names {len(classes)}, but the network has {wanted}.")
+    boxes = max(1, shape[0] // (before + wanted))
+    if tensor.shape[0] % boxes:
+        return None
+    array = tensor.numpy().reshape(boxes, -1, *map(int, tensor.shape[1:]))
+    there = array.shape[1] - before
+    if max(classes) >= there:
+        raise ValueError(f"weights: classes={list(classes)}, but {key} of the file has {there}.")
+    rows = array[:, [*range(before), *(before + number for number in classes)]]
+    return rows.reshape(-1, *rows.shape[2:])
+
+
 def check_channels(channels: Sequence[str], count: int) -> list[str]:
     """What each of `count` input channels is, as names of `CHANNELS`; "BGR" is read letter by letter.
 
@@ -71,7 +96,9 @@ def check_channels(channels: Sequence[str], count: int) -> list[str]:
 
 def _by_meaning(weight: np.ndarray, channels: Sequence[str]) -> np.ndarray:
     if weight.shape[1] != 3:
-        raise ValueError(f"weights: channels speaks of red, green and blue, but the file saw {weight.shape[1]} channels.")
+        raise ValueError(
+            f"weights: channels speaks of red, green and blue, but the file saw {weight.shape[1]} channels."
+        )
     mixed = [np.tensordot(weight, np.asarray(CHANNELS[name]), axes=(1, 0)) for name in channels]
     return np.stack(mixed, axis=1).astype(weight.dtype)
 

@@ -42,17 +42,19 @@ class Layout:
                 key = pattern.sub(text, key)
             except re.error as error:
                 raise ValueError(f"weights: rename {pattern.pattern!r}: {text!r} can't be put in: {error}.") from error
+        if not key.startswith(self._prefixes):
+            return key
         # An empty prefix takes what no other does.
-        prefix = next((prefix for prefix in self._prefixes if key.startswith(prefix)), None)
-        return key if prefix is None else self.rules[prefix] + key.removeprefix(prefix)
+        prefix = next(prefix for prefix in self._prefixes if key.startswith(prefix))
+        return self.rules[prefix] + key.removeprefix(prefix)
 
     @functools.cached_property
     def _expressions(self) -> list[tuple[re.Pattern[str], str]]:
         return [(re.compile(left), right) for left, right in self.rules.items() if left.startswith("^")]
 
     @functools.cached_property
-    def _prefixes(self) -> list[str]:
-        return sorted((left for left in self.rules if not left.startswith("^")), key=len, reverse=True)
+    def _prefixes(self) -> tuple[str, ...]:
+        return tuple(sorted((left for left in self.rules if not left.startswith("^")), key=len, reverse=True))
 
 
 # Names as they are.

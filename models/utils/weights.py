@@ -24,7 +24,7 @@ import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -32,9 +32,9 @@ import mcore
 from mcore import Module, Tensor
 from mcore.signatures import signature
 from mcore.vocabulary import nearest
-from models.darknet.names import backbone_state
+from models.darknet.names import state_for
 from models.darknet.weights import is_darknet
-from models.utils.adapting import adapted, check_channels, reshaped
+from models.utils.adapting import adapted, check_channels, of_classes, reshaped
 from models.utils.layouts import Layout, found_layout, layout_of, unwrapped
 
 OPTIONS = ("file", "state", "take", "into", "rename", "shapes", "channels", "classes")
@@ -78,7 +78,9 @@ class Report:
 def load_weights(net: Module, weights: str | os.PathLike[str] | Mapping[str, Any]) -> Report:
     """Loads a file into `net`, and says what became of each entry; see the top of this file for `weights`.
 
-    A network names its first convolution and its classifier: `first_conv`, `classifier`.
+    A network names the layers that see the image and those that score classes, `first_conv` and `classifier`, one or
+    a tuple; where it doesn't, its parts do. Where these score boxes, `num_classes` tells how many numbers of each box
+    are scores, and `before_classes` how many come before them.
 
     Raises:
         ValueError: nothing matched, or shapes don't fit; nothing was changed.
@@ -92,14 +94,16 @@ def load_weights(net: Module, weights: str | os.PathLike[str] | Mapping[str, Any
         raise ValueError(f"{type(net).__name__}: {report.file} holds no tensors by name; give what does as 'state'.")
     named, layout, prefix = _named(theirs, state, options)
     if not named:
-        raise ValueError(f"{type(net).__name__}: take={options['take']!r} takes none of {', '.join(list(theirs)[:3])}, ...")
+        raise ValueError(
+            f"{type(net).__name__}: take={options['take']!r} takes none of {', '.join(list(theirs)[:3])}, ..."
+        )
     report.layout = f"{layout.name}{_under(prefix)}"
-    new, wrong = dict(state), []
+    new, wrong, roles = dict(state), [], _roles(net)
     for key, (source, tensor) in named.items():
         if key not in state:
             report.unexpected.append(source)
             continue
-        value, kind = _fitting(net, key, tensor, tuple(map(int, state[key].shape)), options)
+        value, kind = _fitting(roles, key, tensor, tuple(map(int, state[key].shape)), options)
         if kind == "wrong":
             shapes = [tuple(map(int, x.shape)) for x in (tensor, state[key])]
             wrong.append(f"{key}: the file has {shapes[0]}, the network {shapes[1]}")
@@ -144,8 +148,14 @@ def _read(net: Module, options: Mapping[str, Any]) -> dict[str, Tensor]:
     if options.get("state") is not None:
         return unwrapped(options["state"])
     if is_darknet(os.fspath(options["file"])):
-        # Such a file has no names: what it holds depends on the network.
-        arrays = backbone_state(options["file"], getattr(net, "variant", type(net).__name__))
+        nameless = [key for key in ("take", "into", "rename") if options.get(key) is not None]
+        if nameless:
+            raise ValueError(
+                f"weights: {', '.join(nameless)} have no meaning for {options['file']}, whose entries have no names."
+            )
+        # What such a file holds depends on the network.
+        read = getattr(net, "darknet_state", None)
+        arrays = state_for(net, options["file"]) if read is None else read(options["file"])
         return {key: mcore.from_numpy(np.array(array)) for key, array in arrays.items()}
     return unwrapped(mcore.load(options["file"]))
 
@@ -164,18 +174,16 @@ def _named(
 
 
 def _fitting(
-    net: Module, key: str, tensor: Tensor, shape: tuple[int, ...], options: Mapping[str, Any]
+    roles: "_Roles", key: str, tensor: Tensor, shape: tuple[int, ...], options: Mapping[str, Any]
 ) -> tuple[Tensor | None, str]:
     """The tensor in the shape that is wanted, and what became of it: a list of `Report`, or "wrong"."""
     shapes, channels = options.get("shapes", "adapt"), options.get("channels")
-    names = getattr(net, "first_conv", ())
-    first = key.removesuffix(".weight") in ((names,) if isinstance(names, str) else names)
-    head = key.rpartition(".")[0] == getattr(net, "classifier", None)
+    layer = key.rpartition(".")[0]
+    first, head = layer in roles.first and key.endswith(".weight"), layer in roles.classifiers
     if head and options.get("classes") is not None:
-        if max(options["classes"]) >= tensor.shape[0]:
-            raise ValueError(f"weights: classes={options['classes']!r}, but {key} of the file has {tensor.shape[0]}.")
-        array = tensor.numpy()[np.asarray(options["classes"])]
-        return (mcore.from_numpy(array), "adapted") if array.shape == shape else (None, "wrong")
+        rows = of_classes(tensor, shape, options["classes"], *roles.classifiers[layer], key=key)
+        fits = rows is not None and rows.shape == shape
+        return (mcore.from_numpy(rows), "adapted") if fits else (None, "wrong")
     means = check_channels(channels, shape[1]) if first and channels is not None else None
     if tuple(map(int, tensor.shape)) == shape and means is None:
         return tensor, "matched"
@@ -187,6 +195,38 @@ def _fitting(
         if array is not None:
             return mcore.from_numpy(np.array(array)), "adapted"
     return None, "skipped" if shapes == "skip" else "wrong"
+
+
+class _Roles(NamedTuple):
+    """Layers that see the image, and those that score classes.
+
+    Of the latter, how many classes there are, if it is known, and how many numbers each box has before them.
+    """
+
+    first: set[str]
+    classifiers: dict[str, tuple[int | None, int]]
+
+
+def _roles(net: Module) -> _Roles:
+    """What a network says of itself, else what its parts say."""
+    first, classifiers = _own(net, "first_conv"), _own(net, "classifier")
+    kind = getattr(net, "num_classes", None), getattr(net, "before_classes", 0)
+    roles = _Roles(set(first or ()), dict.fromkeys(classifiers or (), kind))
+    for name, part in net.named_children() if first is None or classifiers is None else ():
+        inner = _roles(part)
+        if first is None:
+            roles.first.update(f"{name}.{layer}" for layer in inner.first)
+        if classifiers is None:
+            roles.classifiers.update({f"{name}.{layer}": kind for layer, kind in inner.classifiers.items()})
+    return roles
+
+
+def _own(net: Module, role: str) -> list[str] | None:
+    """The layers that a module names itself; a layer that is called so is meant, too."""
+    told = getattr(net, role, None)
+    if isinstance(told, Module):
+        return [role] if hasattr(told, "weight") else None
+    return None if told is None else [told] if isinstance(told, str) and told else list(told)
 
 
 def _set_eps(net: Module, eps: float) -> float:
@@ -217,7 +257,8 @@ def check_weights(weights: Any) -> dict[str, Any]:
             likely = nearest(str(key), OPTIONS, least=0.0, most=1)[0]
             raise ValueError(f"weights: {key!r} is none of {', '.join(OPTIONS)} (did you mean {likely!r}?).")
     if (options.get("file") is None) == (options.get("state") is None):
-        raise ValueError("weights: give a path, or a mapping with either 'file' or 'state'.")
+        came = "no file is named" if options.get("file") is None else "'file' and 'state' came, of which one is read"
+        raise ValueError(f"weights: {came}; give a path, or a mapping with 'file', or with 'state' instead.")
     for key, (kinds, fits) in _FITTING.items():
         if options.get(key) is not None and not isinstance(options[key], kinds):
             raise ValueError(f"weights: {key}={options[key]!r} is not {fits}.")

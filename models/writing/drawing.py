@@ -122,7 +122,9 @@ def _layers(net: Any) -> dict[str, Box]:
         fed = {of[index]: None for layer in run for index in layer.inputs if index in of}
         of |= {layer.index: name for layer in run}
         if run[0].kind in DETECTORS:
-            boxes[f"{name} "] = Box([name, run[0].kind, f"{run[0].channels} at 1/{_stride(run[0])}"], list(fed), "output")
+            boxes[f"{name} "] = Box(
+                [name, run[0].kind, f"{run[0].channels} at 1/{_stride(run[0])}"], list(fed), "output"
+            )
             of[first] = f"{name} "
             continue
         kinds = Counter(layer.kind for layer in run if layer.kind not in ("route", "shortcut"))

@@ -105,7 +105,7 @@ class _Step:
 
 
 def _step(part: Module, group: str, label: str) -> _Step:
-    name = type(part).__name__
+    name = type(part).__name__.removeprefix("_")
     light = next(iter(part.children()), None) is None and ("Norm" in name or not parameters(part))
     return _Step([group], "part", classes=[name], count=parameters(part), label=label, light=light)
 
@@ -181,8 +181,12 @@ def _label(shape: tuple[int, ...], size: int) -> str:
     >>> _label((1, 64, 8, 8), 32), _label((1, 10), 32), _label((1, 3, 64, 64), 32)
     ('64 at 1/4', '10', '3 at 2')
     """
-    if len(shape) < 4 or shape[-1] == 1:
-        return str(shape[1]) if len(shape) == 2 or shape[2:] == (1,) * len(shape[2:]) and len(shape) > 1 else ""
+    if len(shape) < 2:
+        return ""
+    if max(shape[2:], default=1) == 1:
+        return str(shape[1])
+    if len(shape) < 4:
+        return ""
     if shape[-1] > size:
         return f"{shape[1]} at {shape[-1] / size:g}"
     return f"{shape[1]} at 1/{math.ceil(size / shape[-1])}" if shape[-1] < size else f"{shape[1]} at 1"

@@ -327,7 +327,9 @@ def _flow(value: Any) -> str:
     if value is None or isinstance(value, bool):
         return {None: "null", True: "true", False: "false"}[value]
     if isinstance(value, str):
-        return value if re.fullmatch(r"[A-Za-z][\w-]*", value) and value not in ("null", "true", "false") else f'"{value}"'
+        return (
+            value if re.fullmatch(r"[A-Za-z][\w-]*", value) and value not in ("null", "true", "false") else f'"{value}"'
+        )
     return repr(value)
 
 

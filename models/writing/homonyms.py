@@ -22,7 +22,7 @@ def _classifier(name: str, **arguments: Any) -> dict[str, Any]:
 _VOLUMES = {"in_channels": 1, "num_classes": 2, "dims": 3}
 
 HOMONYMS = [
-    _Homonym("regnet_x_400mf", "torchvision's: other widths than the paper's", 5_495_976, _classifier("regnet_x_400mf")),
+    _Homonym("regnet_x_400mf", "torchvision's, of other widths", 5_495_976, _classifier("regnet_x_400mf")),
     _Homonym("regnet_x_400mf", "timm's, there regnetx_004: the paper's", 5_157_512, _classifier("regnetx_004")),
     _Homonym("regnet_y_800mf", "torchvision's", 6_432_512, _classifier("regnet_y_800mf")),
     _Homonym("regnet_y_800mf", "timm's, there regnety_008", 6_263_168, _classifier("regnety_008")),
@@ -36,9 +36,7 @@ HOMONYMS = [
     _Homonym("resnet50", "torchvision's and timm's", 25_557_032, _classifier("resnet50")),
     _Homonym("resnet50", "Darknet's resnet50.cfg, with shortcuts of fewer parameters", 22_780_456, None),
     _Homonym("seresnet18", "timm's, with rounded channels inside", 11_779_624, _classifier("seresnet18")),
-    _Homonym(
-        "seresnet18", "Cadene's, there legacy_seresnet18 since", 11_778_592, _classifier("legacy_seresnet18")
-    ),
+    _Homonym("seresnet18", "Cadene's, there legacy_seresnet18 since", 11_778_592, _classifier("legacy_seresnet18")),
     _Homonym(
         "U-Net",
         "the paper's, 64 to 1024 channels: biases, no norm; 1 channel, 2 classes",
@@ -68,7 +66,7 @@ HOMONYMS = [
         "segmentation-models' Unet on resnet34, 1 class: a decoder on a backbone",
         24_436_369,
         {
-            "backbone": "resnet34",
+            "backbone": {"type": "resnet34", "out_indices": [0, 1, 2, 3, 4]},
             "head": {"type": "UNetDecoder", "num_classes": 1, "channels": [256, 128, 64, 32, 16]},
         },
     ),

@@ -1,5 +1,6 @@
 """Boxes and the arrows between them as a picture, in SVG: ranks by distance from the start, arrows around boxes."""
 
+import itertools
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 from xml.etree import ElementTree as Tree
@@ -97,7 +98,7 @@ def _places(
         ranks[depth[name]].append(name)
     for arrow in arrows:
         chain = [arrow.start, *arrow.passing, arrow.end]
-        for earlier, later in zip(chain, chain[1:], strict=False):
+        for earlier, later in itertools.pairwise(chain):
             before.setdefault(later, []).append(earlier)
         for number, name in enumerate(arrow.passing, start=depth[arrow.start] + 1):
             if name not in ranks[number]:

@@ -1,14 +1,13 @@
 """A configuration in full: what extends it merged, values filled in, defaults written out."""
 
 import inspect
-from collections.abc import Mapping
 from typing import Any
 
 from mcore import specs
 from mcore.config import FORMAT, Config
 from mcore.registry import Entry, lookup
 from mcore.signatures import signature
-from models.assembly import check
+from models.assembly import check, model_of
 from models.component import Part, is_data, plain
 from models.graph import COMPUTED, PLACES
 
@@ -21,13 +20,8 @@ def resolved(read: Config) -> dict[str, Any]:
     Raises:
         ConfigError: every mistake in it.
     """
-    model = read.data.get("model")
-    if isinstance(model, str):
-        model = {"type": model}
-    if not isinstance(model, Mapping):
-        read.refuse([read.mistake(("model",), f"a model is a mapping, not {model!r}")])
-    else:
-        read.refuse(read.located(check(model), ("model",)))
+    model = model_of(read)
+    read.refuse(read.located(check(model), ("model",)))
     others = {key: value for key, value in read.data.items() if key not in ("mcore", "vars", "model")}
     return {"mcore": FORMAT, "model": _model(model), **others}
 
@@ -37,6 +31,8 @@ def _model(model: Any) -> dict[str, Any]:
         return _part(model, None)
     full: dict[str, Any] = {}
     for key, value in model.items():
+        if value is None:
+            continue
         if key in PLACES:
             full[key] = _part(value, PLACES[key])
         elif key in ("heads", "parts"):

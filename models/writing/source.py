@@ -7,8 +7,9 @@ from typing import Any
 from mcore.registry import lookup
 from models.assembly import Assembly
 from models.component import Component, Unbuilt
-from models.composite import Composite, Stage
+from models.composite import Composite
 from models.graph import INPUT
+from models.wiring import Stage
 
 
 def to_source(net: Assembly, name: str = "Net") -> str:

@@ -27,9 +27,9 @@ DTYPES = [
 TOLERANCES = {"float64": 1e-9, "float32": 1e-4}
 
 
-def read(name):
+def read(name, folder=FOLDER):
     """A golden file."""
-    return json.loads((FOLDER / f"{name}.json").read_text())
+    return json.loads((folder / f"{name}.json").read_text())
 
 
 def fill(key, shape, gain):

@@ -6,12 +6,14 @@ import pytest
 
 import mcore
 import models
+from mcore import config
 from mcore.config import ConfigError
 from models.assembly import Assembly
 from models.backbones import resnet18
 from models.component import UnbuiltError
 from models.heads import Classification, Segmentation, UNetDecoder
 from models.necks import FPN
+from models.writing.resolved import resolved
 
 EXPERIMENT = """
 mcore: 1
@@ -365,7 +367,7 @@ def test_everything_that_does_not_fit_is_told_at_once_before_anything_is_built()
 
     assert [mistake.path for mistake in caught.value.mistakes] == [
         ("model", "heads", "mask"),
-        ("model", "heads", "label"),
+        ("model", "heads", "label", "from"),
     ]
 
 
@@ -376,3 +378,125 @@ def test_a_given_backbone_is_used_as_it_is_where_all_of_it_is_trained():
 
     assert net.backbone is backbone
     assert net.config()["model"]["backbone"] == {"type": "resnet18"}
+
+
+@pytest.mark.parametrize(
+    ("model", "message"),
+    [
+        ({"type": "FPN"}, r"model: FPN\(\), unbuilt is no network; give in_channels"),
+        ({3: 2, "backbone": "resnet18"}, "a model has no 3"),
+        ({"type": None}, r"model: a model has a backbone, or parts, or a type; this one is empty"),
+        ({"backbone": "resnet18", "heads": {"items": "Segmentation"}}, "'items' can't name a part"),
+        ({"backbone": "resnet18", "heads": {"a.b": "Segmentation"}}, "'a.b' can't name a part"),
+        ({"backbone": "resnet18", "heads": {"class": "Segmentation"}}, "'class' can't name a part"),
+        ({"parts": {"a.b": "resnet18"}}, "'a.b' can't name a part"),
+        ({"parts": {"spec": "resnet18"}}, "'spec' can't name a part"),
+        ({"parts": {"_nodes": "resnet18"}}, "'_nodes' can't name a part"),
+        ({"parts": {None: "resnet18"}}, "None can't name a part"),
+        ({"backbone": "resnet18", "inputs": "self"}, "inputs are names"),
+        ({"backbone": {"type": "resnet18", "from": "input[0]"}}, r"input\[0\] is no map: 'input' is an image"),
+        ({"backbone": {"type": "resnet18", "@mode": "partial"}}, "a part is built, and isn't partial"),
+        ({"backbone": {"type": "resnet18", "in_channels": 0}}, "resnet18: in_channels=0 is not 1 or more"),
+        ({"backbone": {"type": "resnet18", "in_channels": -1}}, "resnet18: in_channels=-1 is not 1 or more"),
+        ({"backbone": {"type": "resnet18", "weights": 3}}, "backbone.weights: file=3 is not a path"),
+        ({"backbone": {"type": "resnet18", "weights": {"fil": "x"}}}, "backbone.weights: 'fil' is none of file"),
+        (
+            {"backbone": {"type": "resnet18", "weights": "none.pth"}},
+            "backbone.weights: none.pth: there is no such file",
+        ),
+        ({"type": "resnet18", "weights": "none.pth"}, "model.weights: none.pth: there is no such file"),
+        ({"backbone": "resnet18", "outputs": {0: "backbone"}}, "outputs have names, and 0 is no text"),
+        (
+            {"backbone": "resnet18", "head": {"type": "Segmentation", "num_classes": 2}, "outputs": "head[0]"},
+            "outputs: 'head' gives no maps to choose from",
+        ),
+        (
+            {"backbone": "resnet18", "head": {"type": "Segmentation", "num_classes": 2, "dims": 3}},
+            "has dims=3, but what feeds it has 2",
+        ),
+        (
+            {
+                "parts": {
+                    "a": "resnet18",
+                    "b": "resnet18",
+                    "head": {"type": "Classification", "num_classes": 2, "from": ["a", "b"]},
+                }
+            },
+            "'head' uses none of the maps of 'a'; merge them",
+        ),
+        ({"type": "DeepLabV3Plus", "num_classes": 2, "backbone": "resnet19"}, "model.backbone: no backbone 'resnet19'"),
+    ],
+)
+def test_a_hostile_configuration_is_refused_by_name(model, message):
+    with pytest.raises(ConfigError, match=message):
+        models.from_config({"model": model})
+
+
+def test_a_loop_is_one_mistake():
+    with pytest.raises(ConfigError) as caught:
+        models.from_config({"model": {"backbone": {"type": "resnet18", "from": "neck"}, "neck": "FPN"}})
+
+    assert len(caught.value.mistakes) == 1
+
+
+@pytest.mark.parametrize("head", ["Segmentation", "DeepLabV3Plus"])
+@pytest.mark.parametrize("make", [dict, lambda **spec: mcore.build(spec, kind="head")], ids=["mapping", "object"])
+def test_a_head_that_was_told_its_channels_gets_the_maps_that_it_was_made_for(head, make):
+    maker = make(type=head, num_classes=2, in_channels=[64, 128, 256, 512])
+
+    net = models.assemble(resnet18(), head=maker).eval()
+
+    assert tuple(net(mcore.zeros(1, 3, 40, 33)).shape) == (1, 2, 40, 33)
+    assert list(models.from_config(net.config()).state_dict()) == list(net.state_dict())
+
+
+def test_a_head_that_was_made_for_one_map_gets_the_coarsest():
+    net = models.assemble(resnet18(), head=Segmentation(2, in_channels=512)).eval()
+
+    assert tuple(net(mcore.zeros(1, 3, 40, 33)).shape) == (1, 2, 40, 33)
+
+
+@pytest.mark.parametrize("backbone", [resnet18(frozen_stages=4), {"type": "resnet18", "frozen_stages": 4}])
+def test_of_frozen_stages_those_that_are_left_stay_frozen(backbone):
+    head = {"type": "Segmentation", "num_classes": 2, "from": "backbone[0]"}
+
+    net = models.assemble(backbone, head=head)
+
+    assert net.backbone.frozen_stages == 1
+    assert not any(parameter.requires_grad for parameter in net.backbone.parameters())
+
+
+def test_an_object_under_two_names_is_refused():
+    backbone = resnet18()
+
+    with pytest.raises(ConfigError, match=r"parts\.b: the same object is 'a' already"):
+        Assembly({"parts": {"a": backbone, "b": backbone}})
+
+
+def test_an_assembly_inside_another_is_refused():
+    with pytest.raises(ConfigError, match="an assembly is no part of another"):
+        models.assemble(models.assemble("resnet18", "FPN"), head=Segmentation(2))
+
+
+@pytest.mark.parametrize("network", ["DeepLabV3Plus", "RetinaNet"])
+def test_the_configuration_of_a_network_keeps_what_its_given_backbone_is(network):
+    net = models.create(network, num_classes=2, backbone=resnet18())
+
+    again = models.from_config(net.config())
+
+    assert again.backbone.features[-1] == net.backbone.features[-1]
+    assert shapes(again.state_dict()) == shapes(net.state_dict())
+
+
+def test_a_slot_that_holds_nothing_is_left_out_of_the_whole_configuration():
+    read = config.read({"model": {"backbone": "resnet18", "head": None}})
+
+    assert list(resolved(read)["model"]) == ["backbone"]
+
+
+@pytest.mark.parametrize("head", [Classification(3), {"type": "Classification", "num_classes": 3}])
+def test_a_head_may_stand_second(head):
+    net = models.assemble(resnet18(), head)
+
+    assert net.neck is None
+    assert net.head.fc.out_features == 3

@@ -14,6 +14,7 @@ from models.attention import (
     ExternalAttention,
     GlobalContext,
     NonLocal,
+    SplitAttention,
 )
 from tests.models.golden import _input, fill
 
@@ -304,14 +305,15 @@ def test_a_block_of_zero_init_starts_as_the_identity(net):
 @pytest.mark.parametrize(
     ("build", "message"),
     [
-        (lambda: CBAM(8, kernel_size=4), "CBAM: kernel_size=4 is even"),
+        (lambda: CBAM(8, kernel_size=4), "CBAM: kernel_size=4 is not odd"),
         (lambda: CBAM(8, dims=4), "CBAM: dims=4 is not 1, 2 or 3"),
         (lambda: SCSE(8, dims=0), "SCSE: dims=0 is not 1, 2 or 3"),
-        (lambda: BAM(8, join="both"), "BAM: join='both' is not 'sum' or 'product'"),
-        (lambda: GlobalContext(8, fuse="all"), "GlobalContext: fuse='all' is not 'add', 'scale' or 'both'"),
-        (lambda: GlobalContext(8, pool="max"), "GlobalContext: pool='max' is not 'attention' or 'mean'"),
+        (lambda: SplitAttention(8, kernel_size=2), "SplitAttention: kernel_size=2 is not odd"),
+        (lambda: BAM(8, join="both"), "BAM: join='both' is not one of 'sum', 'product'"),
+        (lambda: GlobalContext(8, fuse="all"), "GlobalContext: fuse='all' is not one of 'add', 'scale', 'both'"),
+        (lambda: GlobalContext(8, pool="max"), "GlobalContext: pool='max' is not one of 'attention', 'mean'"),
         (lambda: GlobalContext(8, fuse="both", zero_init=True), "GlobalContext: zero_init=True gives the identity"),
-        (lambda: NonLocal(8, pairing="softmax"), "NonLocal: pairing='softmax' is not 'gaussian'"),
+        (lambda: NonLocal(8, pairing="softmax"), "NonLocal: pairing='softmax' is not one of 'gaussian'"),
         (lambda: CrissCross(8, recurrence=0), "CrissCross: recurrence=0 is not 1 or more"),
     ],
 )

@@ -11,6 +11,7 @@ import pytest
 import mcore
 import models
 from mcore import registry
+from mcore.signatures import signature
 from models.catalog import NAMES
 from tests.isolation import converse
 from tests.models import keys
@@ -46,6 +47,17 @@ def test_every_public_class_is_in_the_catalogue_or_exempt():
                 public.add(f"{info.name}.{name}")
 
     assert public - named == set(EXEMPT)
+
+
+CONSTRUCTORS = {(kind, name): registry.lookup(name, kind).load() for kind, names in NAMES.items() for name in names}
+
+
+@pytest.mark.parametrize(("kind", "name"), CONSTRUCTORS)
+def test_every_argument_is_told_of(kind, name):
+    constructor = CONSTRUCTORS[kind, name]
+    told = re.search(r"^Args:\n(.*?)(?:\n\n|\Z)", inspect.getdoc(constructor), re.DOTALL | re.MULTILINE)
+
+    assert set(signature(constructor).parameters) <= set(re.findall(r"^ {4}(\w+):", told.group(1), re.MULTILINE))
 
 
 @rows

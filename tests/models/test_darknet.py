@@ -2,8 +2,10 @@
 
 import csv
 import hashlib
+import json
 import re
 import struct
+import warnings
 
 import numpy as np
 import pytest
@@ -17,7 +19,8 @@ from models.darknet.layers import module_of
 from models.darknet.names import backbone_state
 from models.darknet.published import PUBLISHED, published
 from models.darknet.weights import entries
-from models.networks import Darknet
+from models.necks import Identity
+from models.networks import Darknet, YOLOv3Tiny
 from tests.models import golden
 from tests.models.rows.darknet import BOXES, CLASSES, SCALED
 
@@ -535,9 +538,9 @@ def test_a_file_that_stops_early_leaves_the_rest_as_it_was(boxes, tmp_path):
     path = tmp_path / "boxes.conv.7"
     write_weights(path, BOXES, state, upto=7)
 
-    net = Darknet(BOXES, weights=path)
+    with pytest.warns(UserWarning, match="9 of 34 entries are not in .*boxes.conv.7 and keep their random values"):
+        net = Darknet(BOXES, weights=path)
 
-    assert "of the first 7 layers" in net.weights_report.file
     assert {int(key.split(".")[1]) for key in net.weights_report.matched} == {0, 1, 3, 6}
     assert "layers.8.conv.weight" in net.weights_report.missing
 
@@ -560,7 +563,7 @@ def test_a_named_file_that_lacks_entries_is_told(tmp_path):
     del state["layers.0.conv.weight"]
     mcore.save(state, tmp_path / "part.safetensors")
 
-    with pytest.warns(UserWarning, match="1 entries are not in .*part.safetensors.*: layers.0.conv.weight"):
+    with pytest.warns(UserWarning, match="1 of 34 entries are not in .*part.safetensors.*: layers.0.conv.weight"):
         Darknet(BOXES, weights=tmp_path / "part.safetensors")
 
 
@@ -574,8 +577,30 @@ def test_a_file_of_other_shapes_loads_nothing(tmp_path):
 def test_a_file_of_other_names_loads_nothing(tmp_path):
     mcore.save({"conv.weight": mcore.zeros(1)}, tmp_path / "other.safetensors")
 
-    with pytest.raises(ValueError, match=r"nothing in .*other.safetensors matches; the network has layers.0"):
+    with pytest.raises(
+        ValueError, match=r"nothing in .*other.safetensors matches: it has conv.weight, .*the network has layers.0"
+    ):
         Darknet(BOXES, weights=tmp_path / "other.safetensors")
+
+
+def test_a_file_is_loaded_into_a_network_that_stands(boxes):
+    path, state = boxes
+    net = Darknet(BOXES)
+
+    models.load_weights(net, path)
+
+    np.testing.assert_array_equal(net.state_dict()["layers.8.conv.weight"].numpy(), state["layers.8.conv.weight"])
+
+
+def test_a_detectors_classes_are_picked_by_their_numbers(tmp_path):
+    path, state = tmp_path / "yolov3-tiny.weights", arrays("yolov3-tiny")
+    write_weights(path, "yolov3-tiny", state)
+
+    net = YOLOv3Tiny(num_classes=2, weights={"file": str(path), "classes": [7, 0]})
+
+    assert net.weights_report.adapted == [f"layers.{n}.conv.{part}" for n in (15, 22) for part in ("bias", "weight")]
+    expected = state["layers.22.conv.weight"].reshape(3, 85, -1)[:, [0, 1, 2, 3, 4, 12, 5]].reshape(21, -1)
+    np.testing.assert_array_equal(net.state_dict()["layers.22.conv.weight"].numpy().reshape(21, -1), expected)
 
 
 def test_options_that_need_names_are_refused(boxes):
@@ -777,6 +802,67 @@ def test_a_backbone_of_timms_names_gives_what_darknet_does(make, name, stages, t
         pairs = list(zip(original(x), backbone(x), strict=True))
     for expected, got in pairs:
         np.testing.assert_allclose(got.numpy(), expected.numpy(), rtol=0, atol=1e-5 * float(expected.abs().max()))
+
+
+BACKBONES = [
+    pytest.param("darknet53", "yolov3", 74, {"negative_slope": 0.1}, (11, 36, 61, 74), id="darknet53.conv.74"),
+    pytest.param("cspdarknet53", "yolov4", 137, {"activation": "mish"}, (23, 54, 85, 104), id="yolov4.conv.137"),
+]
+
+
+@pytest.fixture(scope="module")
+def cut(tmp_path_factory):
+    """Files that detectors are trained from, written once."""
+    folder = tmp_path_factory.mktemp("cut")
+
+    def file(backbone, detector, upto):
+        path = folder / f"{backbone}.conv.{upto}"
+        if not path.exists():
+            # Mish and leaky ReLUs keep about this much of a spread.
+            write_weights(path, detector, arrays(detector, 1.4), upto=upto)
+        return path
+
+    return file
+
+
+@pytest.mark.parametrize("how", ["made", "assembled", "from a configuration"])
+@pytest.mark.parametrize(("name", "detector", "upto", "activation", "stages"), BACKBONES)
+def test_a_backbone_made_from_a_file_gives_what_darknet_does(name, detector, upto, activation, stages, how, cut):
+    path = cut(name, detector, upto)
+    spec = {"type": name, **activation, "weights": str(path)}
+    if how == "made":
+        backbone = mcore.build({**spec, "out_indices": [1, 2, 3, 4]})
+    elif how == "assembled":
+        backbone = models.assemble(mcore.build(spec), Identity()).backbone
+    else:
+        backbone = models.from_config({"model": {"backbone": spec, "head": {"type": "Segmentation", "num_classes": 2}}})
+        backbone, stages = backbone.backbone, stages[3:]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        original = Darknet(detector, outputs=stages, weights=path)
+    x = mcore.from_numpy(golden._input("backbone", (1, 3, 64, 96)))
+
+    with mcore.no_grad():
+        results = [original.eval()(x), backbone.eval()(x)]
+
+    theirs, ours = (result if isinstance(result, tuple | list) else [result] for result in results)
+    for expected, got in zip(theirs, ours, strict=True):
+        np.testing.assert_allclose(got.numpy(), expected.numpy(), rtol=0, atol=1e-5 * float(expected.abs().max()))
+
+
+@pytest.mark.parametrize(("name", "detector", "upto", "activation", "stages"), BACKBONES)
+def test_a_file_of_other_activations_is_refused(name, detector, upto, activation, stages, cut):
+    fits = ", ".join(f"{key}=" + json.dumps(value) for key, value in activation.items())
+
+    with pytest.raises(ValueError, match=rf"was trained with .*, and {name} has LeakyReLU.*0.01.*; give {fits}"):
+        mcore.build({"type": name, "weights": str(cut(name, detector, upto))})
+
+
+def test_other_activations_are_warned_of_where_they_are_asked_for(cut):
+    path = cut("cspdarknet53", "yolov4", 137)
+
+    with pytest.warns(UserWarning, match=r"was trained with Mish\(\), and cspdarknet53 has LeakyReLU.*0.1.*, as asked"):
+        cspdarknet53(negative_slope=0.1, weights=path)
 
 
 def test_a_backbone_without_a_description_is_refused(boxes):

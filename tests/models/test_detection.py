@@ -215,7 +215,7 @@ def test_a_detection_stands_among_the_boxes_with_its_score(head):
     ("arguments", "message"),
     [
         ({"dims": 3}, "dims=3, but boxes are found in images alone, dims=2"),
-        ({"output": "all"}, "output='all' is not 'raw', 'boxes' or 'detections'"),
+        ({"output": "all"}, "output='all' is not one of 'raw', 'boxes', 'detections'"),
         ({"nms": 1.5}, "nms=1.5 is not an overlap, 0 to 1, or None"),
         ({"top": 0}, "num_classes=3 and top=0; both are at least 1"),
         ({"in_strides": [8]}, r"in_channels=\[4, 4\] and in_strides=\[8\] don't give"),

@@ -158,6 +158,8 @@ def test_boundaries_touch_another_label():
         (lambda: Depth(0.0, 1.0, in_channels=4), r"Depth: low=0\.0 and high=1\.0 are not 0 < low < high"),
         (lambda: Affinity([[0, 1]], in_channels=4), r"Affinity: offset \(0, 1\) is no step in 3 dimensions"),
         (lambda: Affinity([[0, 1], [0, 1]], in_channels=4, dims=2), "Affinity: an offset stands there twice"),
+        (lambda: MLPClassification(3, in_channels=4, norm="group"), "MLPClassification: norm='group' is not one of"),
+        (lambda: Projection(in_channels=4, norm=True), "Projection: norm=True is not one of 'batch', None"),
         (lambda: MLPClassification(3, in_channels=[4, 8], merge="sum"), 'MLPClassification: merge="sum" needs maps'),
         (lambda: arcface(mcore.zeros(1, 2), mcore.tensor([0]), margin=4.0), r"arcface: margin=4\.0"),
         (lambda: gaussian_maps(mcore.zeros(1, 2, 2), (4,)), "points of 2 axes on a map of 1"),

@@ -9,6 +9,7 @@ import mcore
 import models
 from mcore import functional as F
 from models.catalog import NAMES
+from tests.models.rows.medical import SMALL as MEDICAL
 from tests.models.test_pairs import BACKBONES
 
 pytestmark = pytest.mark.skipif(mcore.backend() != "torch", reason="only the torch engine has gradients")
@@ -26,15 +27,18 @@ SEGMENTING = {
     "SegFormer": {},
     "HRNetOCR": {"backbone": "hrnet_w18_small"},
     "SegmentationFPN": {"backbone": "resnet18"},
+    **{name: {"in_channels": 3, "dims": 2, **small} for name, (small, _) in MEDICAL.items()},
+    "VNet": {"in_channels": 3, "width": 6, "dims": 2},
 }
-CLASSIFYING = {"LeNet": {"in_channels": 3}, "AlexNet": {}}
+# With how many steps: without norms they begin slowly.
+CLASSIFYING = {"LeNet": ({"in_channels": 3}, 25), "AlexNet": ({}, 8)}
 
 
-def learned(net, x, loss, *, steps=STEPS):
+def learned(net, x, loss, *, steps=STEPS, rate=1e-3):
     """How much of the loss is left after a few steps on the same images."""
     import torch
 
-    optimizer = torch.optim.AdamW(net.parameters(), lr=1e-3)
+    optimizer = torch.optim.AdamW(net.parameters(), lr=rate)
     losses = []
     for _ in range(steps + 1):
         value = loss(net(x))
@@ -72,8 +76,9 @@ def test_a_classifier_learns(title):
 def test_a_network_for_images_learns(name):
     mcore.manual_seed(0)
 
-    # Without norms they begin slowly.
-    assert classifies(models.create(name, num_classes=3, **CLASSIFYING[name]), (96, 96), steps=25) < 0.9
+    arguments, steps = CLASSIFYING[name]
+
+    assert classifies(models.create(name, num_classes=3, **arguments), (96, 96), steps=steps) < 0.95
 
 
 @pytest.mark.parametrize("name", SEGMENTING)
@@ -83,7 +88,9 @@ def test_a_network_for_pixels_learns_at_an_odd_size(name):
     x = mcore.randn(2, 3, 79, 101)
     labels = (x.mean(1) * 3).clamp(0, 2).long()
 
-    assert learned(net, x, lambda result: F.cross_entropy(scores(result), labels)) < 0.95
+    # Those of a few channels take longer steps.
+    rate = 1e-2 if name in MEDICAL else 1e-3
+    assert learned(net, x, lambda result: F.cross_entropy(scores(result), labels), rate=rate) < 0.95
 
 
 def test_every_network_that_scores_pixels_or_images_learns():

@@ -251,7 +251,7 @@ def test_initial_weights_keep_the_variance_in_depthwise_convolutions():
     ("build", "arguments", "message"),
     [
         (mobilenetv2_035, {"dims": 4}, "mobilenetv2_035: dims=4 is not 1, 2 or 3"),
-        (mobilenetv2_035, {"output_stride": 4}, "mobilenetv2_035: output_stride=4 is not 8, 16 or 32"),
+        (mobilenetv2_035, {"output_stride": 4}, "mobilenetv2_035: output_stride=4 is not one of 8, 16, 32"),
         (mobilenetv2_035, {"out_indices": [5]}, r"mobilenetv2_035: out_indices=\[5\] aren't some of 0"),
         (mobilenetv2_035, {"norm_eps": 0.0}, "mobilenetv2_035: norm_eps=0.0 is not above 0"),
         (mobilenetv2_035, {"drop_path_rate": 1.0}, "mobilenetv2_035: drop_path_rate=1.0 is not in 0 <= rate < 1"),

@@ -158,10 +158,10 @@ def test_files_of_other_libraries_load(table):
     ("make", "message"),
     [
         (lambda: convnext_atto(out_indices=[0]), r"convnext_atto: out_indices=\[0\] aren't some of 1"),
-        (lambda: convnext_atto(output_stride=4), "convnext_atto: output_stride=4 is not 8, 16 or 32"),
+        (lambda: convnext_atto(output_stride=4), "convnext_atto: output_stride=4 is not one of 8, 16, 32"),
         (lambda: convnext_atto(dims=0), "convnext_atto: dims=0 is not 1, 2 or 3"),
-        (lambda: ConvNeXtBlock(8, kernel_size=4), "ConvNeXtBlock: kernel_size=4 is even"),
-        (lambda: hrnet_w18_small(taps="all"), "hrnet_w18_small: taps='all' is not 'incre' or 'branches'"),
+        (lambda: ConvNeXtBlock(8, kernel_size=4), "ConvNeXtBlock: kernel_size=4 is not odd"),
+        (lambda: hrnet_w18_small(taps="all"), "hrnet_w18_small: taps='all' is not one of 'incre', 'branches'"),
         (lambda: hrnet_w18_small(frozen_stages=1, out_indices=[0]), "frozen_stages=1 is not -1 .none., 0"),
     ],
 )

@@ -377,7 +377,7 @@ def test_attend_builds_what_its_configuration_says():
 @pytest.mark.parametrize(
     ("make", "arguments", "message"),
     [
-        (FPN, {"extra": "max"}, "FPN: extra='max' is not one of pool, conv, conv_on_input, or None"),
+        (FPN, {"extra": "max"}, "FPN: extra='max' is not one of 'pool', 'conv', 'conv_on_input', None"),
         (FPN, {"dims": 4}, "FPN: dims=4 is not 1, 2 or 3"),
         (FPN, {"out_indices": [2]}, r"FPN: out_indices=\[2\] aren't some of 0 \(stride 4\), 1 \(stride 8\), ascending"),
         (FPN, {"out_indices": [1, 0]}, r"FPN: out_indices=\[1, 0\] aren't some of"),
@@ -389,7 +389,7 @@ def test_attend_builds_what_its_configuration_says():
         (BiFPN, {"in_channels": [8]}, "BiFPN: levels fed and extra are 1 and 0; it joins 2 or more"),
         (NASFPN, {"repeats": 0}, "NASFPN: repeats=0 is not 1 or more"),
         (NASFPN, {"in_channels": [8] * 6}, "NASFPN: 6 maps are fed, but its cell joins 5"),
-        (ChannelMapper, {"kernel_size": 2}, "ChannelMapper: kernel_size=2 is even"),
+        (ChannelMapper, {"kernel_size": 2}, "ChannelMapper: kernel_size=2 is not odd"),
         (ChannelMapper, {"extra": -1}, "ChannelMapper: extra=-1 is not 0 or more"),
         (HRNetFusion, {"levels": 2}, "HRNetFusion: levels=2 with channels=None"),
         (Attend, {"attention": "CBMA"}, "Attend: .*'CBMA'"),

@@ -105,7 +105,7 @@ def test_frozen_statistics_stay_when_the_network_is_trained():
     ("arguments", "message"),
     [
         ({"dims": 4}, "resnet18: dims=4 is not 1, 2 or 3"),
-        ({"output_stride": 4}, "resnet18: output_stride=4 is not 8, 16 or 32"),
+        ({"output_stride": 4}, "resnet18: output_stride=4 is not one of 8, 16, 32"),
         ({"out_indices": [5]}, r"resnet18: out_indices=\[5\] aren't some of 0"),
         ({"out_indices": [2, 1]}, r"resnet18: out_indices=\[2, 1\] aren't some of"),
         ({"out_indices": []}, r"resnet18: out_indices=\[\] aren't some of"),

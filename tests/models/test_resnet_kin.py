@@ -249,7 +249,7 @@ def test_frozen_stages_hold_from_the_stem_on(name, parts):
     ("make", "message"),
     [
         (lambda: resnet18(widths=[8, 16]), r"resnet18: widths=\[8, 16\] aren't the channels of four stages"),
-        (lambda: resnet18(stem_stride=4), "resnet18: stem_stride=4 is not 1 or 2"),
+        (lambda: resnet18(stem_stride=4), "resnet18: stem_stride=4 is not one of 1, 2"),
         (lambda: resnet18(groups=2), "BasicBlock: groups=2"),
         (lambda: resnext50_32x4d(widths=[8] * 4), "width_per_group=4 have no channels at width=8; 8 is the least"),
         (lambda: models.create("senet154", widths=[16] * 4), "groups=64 don't divide 64 channels reduced by"),

@@ -189,7 +189,15 @@ def test_a_backbone_that_is_an_object_stays_as_it_is():
     [
         (lambda: ASPP(8, rates=[]), r"ASPP: rates=\[\] aren't dilations"),
         (lambda: PPM(8, bins=[0, 1]), r"PPM: bins=\[0, 1\] aren't numbers of cells"),
-        (lambda: heads.FPNDecoder(2, merge="sum", in_channels=[8, 8]), "FPNDecoder: merge='sum' is not 'add' or 'cat'"),
+        (
+            lambda: heads.UNetDecoder(2, interpolation="cubic", in_channels=[8, 8]),
+            "UNetDecoder: interpolation='cubic' is",
+        ),
+        (lambda: heads.PAN(2, interpolation="cubic", in_channels=[8, 8]), "PAN: interpolation='cubic' is not one of"),
+        (
+            lambda: heads.FPNDecoder(2, merge="cat", in_channels=[8, 8]),
+            "FPNDecoder: merge='cat' is not one of 'sum', 'concat'",
+        ),
         (lambda: heads.DeepLabV3Plus(2, in_channels=[8]), r"DeepLabV3Plus: of maps at strides \[4\] it needs two"),
         (lambda: heads.OCR(1, in_channels=[8]), "OCR: num_classes=1 is one region"),
         (lambda: heads.UNetPlusPlusDecoder(2, [8], in_channels=FED), "UNetPlusPlusDecoder: 1 channels are given"),

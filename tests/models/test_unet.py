@@ -5,6 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import mcore
+import models
 from models.networks import UNet
 from models.utils.summary import parameters
 
@@ -92,3 +93,12 @@ def test_attributes_are_those_of_the_common_port():
 def test_an_argument_that_does_not_fit_is_refused_by_name(arguments, message):
     with pytest.raises(ValueError, match=message):
         UNet(**{**SMALL, **arguments})
+
+
+def test_a_norm_with_arguments_comes_from_a_configuration():
+    norm = {"name": "group", "num_groups": 2}
+    spec = {"type": "UNet", "in_channels": 1, "num_classes": 2, "channels": [4, 8], "norm": norm}
+
+    net = models.from_config({"mcore": 1, "model": spec})
+
+    assert net.inc.double_conv[1].num_groups == 2

@@ -127,7 +127,7 @@ def test_focus_takes_pixels_of_a_block_column_by_column():
     ("build", "message"),
     [
         (lambda: UpsampleInterpolate(1, 1, 1), "UpsampleInterpolate: scale=1 is not 2 or more"),
-        (lambda: UpsampleInterpolate(1, 1, mode="cubic"), "UpsampleInterpolate: mode='cubic' is not 'nearest' or"),
+        (lambda: UpsampleInterpolate(1, 1, mode="cubic"), "UpsampleInterpolate: mode='cubic' is not one of 'nearest'"),
         (lambda: UpsampleInterpolate(1, 1, dims=4), "dims=4 is not 1, 2 or 3"),
         (lambda: UpsampleShuffle(1, 1, kernel_size=2), "UpsampleShuffle: kernel_size=2 is not odd"),
         (lambda: UpsampleTransposed(1, 1, 3, kernel_size=2), "UpsampleTransposed: kernel_size=2 leaves gaps"),

@@ -6,9 +6,9 @@ import pytest
 import mcore
 import models
 from models.backbones import resnet18
-from models.heads import Classification
+from models.heads import Classification, Segmentation
 from models.necks import FPN
-from models.networks import UNet
+from models.networks import RetinaNet, UNet
 from models.utils.align import align
 from models.utils.weights import adapted
 
@@ -147,6 +147,16 @@ def test_entries_that_stay_random_are_warned_of(tmp_path):
         ({"file": "a.pth", "tkae": "x"}, "'tkae' is none of file, .* .did you mean 'take'"),
         ({"take": "x"}, "no file is named"),
         ({"file": "a.pth", "rename": "smp"}, "rename='smp' is no table, nor a .json or .yaml file; the nearest are"),
+        ({"file": "a.pth", "state": {}}, "'file' and 'state' came, of which one is read"),
+        ({"file": "a.pth", "rename": 3}, "rename=3 is not a table's name, its file, or rules"),
+        ({"file": "a.pth", "rename": {"^(": "x"}}, r"'\^\(' is no regular expression: missing"),
+        ({"file": "a.pth", "rename": {"a": 1}}, "'a': 1 is no rule; write their name: our name"),
+        ({"file": "a.pth", "take": 3}, "take=3 is not a pattern of names"),
+        ({"file": "a.pth", "into": 3}, "into=3 is not a prefix"),
+        ({"file": "a.pth", "channels": 3}, "channels=3 is not names of channels"),
+        ({"file": "a.pth", "classes": 3}, "classes=3 is not a list of numbers"),
+        ({"file": "a.pth", "classes": [-1]}, r"classes=\[-1\] are not numbers of the file's classes"),
+        (3, "file=3 is not a path"),
     ],
 )
 def test_options_that_do_not_fit_are_refused(weights, message):
@@ -342,3 +352,121 @@ def test_what_has_no_partner_is_told():
 def test_networks_without_a_common_layer_are_refused():
     with pytest.raises(ValueError, match="align: no layer of the 1 there fits one of the 2 of Stem"):
         align(Stem(), {"a.weight": mcore.zeros(5)})
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"take": "zz*"}, r"take='zz\*' takes none of conv1.weight, "),
+        ({"into": "x."}, r"it has conv1.weight \(as x.conv1.weight\), "),
+        ({"rename": {"^(conv1)": r"\9"}}, r"rename '\^\(conv1\)': .* can't be put in: invalid group reference"),
+        ({"classes": [3, 1000]}, r"classes=\[3, 1000\], but fc.weight of the file has 1000"),
+        ({"classes": [3]}, "classes names 1, but the network has 2"),
+    ],
+)
+def test_what_the_file_has_not_is_told_and_nothing_is_loaded(published, options, message):
+    net = resnet18(num_classes=2)
+    before = net.conv1.weight.detach().clone()
+
+    with pytest.raises(ValueError, match=message):
+        models.load_weights(net, {"file": published[0], **options})
+
+    assert (net.conv1.weight == before).all()
+
+
+def test_of_two_networks_in_a_file_one_has_to_be_named():
+    state = resnet18().state_dict()
+    both = {f"{name}.{key}": value for name in ("teacher", "student") for key, value in state.items()}
+
+    with pytest.raises(ValueError, match=r"two that fit alike, .teacher\.. and .student\..; say which: take=.teacher"):
+        resnet18(weights={"state": both})
+
+
+@pytest.mark.parametrize("state", [{}, {"epoch": 3}, {"a": {"b": mcore.zeros(1)}}])
+def test_a_file_without_tensors_is_told(state):
+    with pytest.raises(ValueError, match="the state given holds no tensors by name"):
+        resnet18(weights={"state": state})
+
+
+def test_channels_of_a_file_that_saw_no_colours_are_refused():
+    state = resnet18(in_channels=4).state_dict()
+
+    with pytest.raises(ValueError, match="speaks of red, green and blue, but the file saw 4 channels"):
+        resnet18(weights={"state": state, "channels": "RGB"})
+
+
+@pytest.mark.parametrize("shapes", ["adapt", "skip", "error"])
+def test_channels_are_fed_by_their_meaning_whatever_becomes_of_other_shapes(published, shapes):
+    net = resnet18(weights={"file": published[0], "channels": "BGR", "shapes": shapes})
+
+    assert net.weights_report.adapted == ["conv1.weight"]
+
+
+def numbers(net):
+    """A state of different numbers."""
+    return {
+        key: mcore.arange(value.numel(), dtype=mcore.float32).reshape(tuple(value.shape))
+        for key, value in net.state_dict().items()
+    }
+
+
+DETECTORS = [
+    ("RetinaNet", ["classification_head.cls_logits"], 9, 0, [8, 8]),
+    ("FCOS", ["classification_head.cls_logits"], 1, 0, [8, 8]),
+    ("SSD", ["classification_head.module_list.0", "classification_head.module_list.1"], 4, 0, [8, 8]),
+    ("CenterNet", ["hm.2"], 1, 0, [8]),
+    ("YOLO", ["convs_pred.0", "convs_pred.1"], 3, 5, [8, 8]),
+]
+
+
+@pytest.mark.parametrize(("name", "layers", "boxes", "before", "channels"), DETECTORS, ids=lambda value: str(value))
+def test_a_detector_of_other_classes_skips_every_layer_that_scores_them(name, layers, boxes, before, channels):
+    part = {"type": name, "@kind": "head", "in_channels": channels}
+    theirs = mcore.build({**part, "num_classes": 80})
+    net = mcore.build({**part, "num_classes": 3})
+
+    report = models.load_weights(net, {"state": theirs.state_dict()})
+
+    assert {key.rpartition(".")[0] for key in report.skipped} == set(layers)
+    assert len(report.matched) == len(net.state_dict()) - len(report.skipped)
+
+
+@pytest.mark.parametrize(("name", "layers", "boxes", "before", "channels"), DETECTORS, ids=lambda value: str(value))
+def test_a_detectors_classes_are_picked_for_each_of_its_boxes(name, layers, boxes, before, channels):
+    part = {"type": name, "@kind": "head", "in_channels": channels}
+    state = numbers(mcore.build({**part, "num_classes": 80}))
+    net = mcore.build({**part, "num_classes": 3})
+
+    models.load_weights(net, {"state": state, "classes": [7, 79, 0]})
+
+    rows = state[f"{layers[0]}.bias"].numpy().reshape(boxes, before + 80)
+    expected = rows[:, [*range(before), before + 7, before + 79, before]].ravel()
+    np.testing.assert_array_equal(net.state_dict()[f"{layers[0]}.bias"].numpy(), expected)
+
+
+def test_a_detector_of_other_classes_and_channels_takes_a_published_file():
+    arguments = {"backbone": "resnet18", "channels": 8, "depth": 1}
+    theirs = RetinaNet(80, **arguments)
+
+    net = RetinaNet(3, in_channels=1, **arguments, weights={"state": theirs.state_dict()})
+
+    assert net.weights_report.adapted == ["backbone.conv1.weight"]
+    assert net.weights_report.skipped == [f"head.classification_head.cls_logits.{key}" for key in ("weight", "bias")]
+
+
+def test_an_assembled_network_of_other_classes_takes_the_rest_of_a_file():
+    theirs = models.assemble(resnet18(), FPN(8), Classification(10))
+
+    net = models.assemble(resnet18(in_channels=1), FPN(8), Classification(3))
+    report = models.load_weights(net, {"state": theirs.state_dict()})
+
+    assert (report.adapted, report.skipped) == (["backbone.conv1.weight"], ["head.fc.weight", "head.fc.bias"])
+
+
+def test_a_segmentation_network_of_other_classes_takes_the_rest_of_a_file():
+    theirs = models.assemble(resnet18(), head=Segmentation(10))
+
+    net = models.assemble(resnet18(), head=Segmentation(3))
+    report = models.load_weights(net, {"state": theirs.state_dict()})
+
+    assert report.skipped == ["head.classifier.weight", "head.classifier.bias"]

@@ -5,6 +5,9 @@ A convolution's norm and activation are `adn.N` and `adn.A` there.
 Source: measured on MONAI 1.6.1.
 """
 
+from models.utils.renames import efficientnet_pytorch
+from models.utils.renames.torchvision import EFFICIENTNET_DEPTHS
+
 # No network of MONAI's has more levels.
 _LEVELS = range(10)
 # What training programs put before each name, `model.`, stands before these names anyway, and may be taken off.
@@ -64,6 +67,20 @@ def _dynunet() -> dict[str, str]:
     return rules
 
 
+# A block of a `SENet`; the linear layers of its squeeze and excitation are 1x1 convolutions here.
+_SENET = {
+    rf"^(layer\d\.\d+)\.{theirs}\.": rf"\1.{ours}."
+    for theirs, ours in {
+        r"conv(\d)\.conv": r"conv\2",
+        r"conv(\d)\.adn\.N": r"bn\2",
+        r"project\.conv": "downsample.0",
+        r"project\.adn\.N": "downsample.1",
+        r"se_layer\.fc\.0": "se_module.fc1",
+        r"se_layer\.fc\.2": "se_module.fc2",
+    }.items()
+}
+
+
 TABLES: dict[str, dict[str, str]] = {
     "monai_unet": _unet(),
     "monai_attention_unet": _attention_unet(),
@@ -72,4 +89,15 @@ TABLES: dict[str, dict[str, str]] = {
     "monai_segresnet": _BARE | {r"^(up_samples\.\d+\.1)\.deconv\.": r"\1."},
     "monai_vnet": _vnet(),
     "monai_dynunet": _dynunet(),
+    "monai_densenet": {
+        r"^(features\.denseblock\d+\.denselayer\d+)\.layers\.": r"\1.",
+        "class_layers.out.": "classifier.",
+    },
+    "monai_senet": _SENET,
+    **{
+        f"monai_efficientnet_b{size}": efficientnet_pytorch.table(depths, by_stage=True)
+        for size, depths in enumerate(EFFICIENTNET_DEPTHS)
+    },
 }
+
+NORM_EPS: dict[str, float] = {name: 1e-3 for name in TABLES if name.startswith("monai_efficientnet")}

@@ -77,7 +77,7 @@ def _mnasnet() -> dict[str, str]:
 
 
 # Blocks in each stage of EfficientNet b0 to b7.
-_DEPTHS = (
+EFFICIENTNET_DEPTHS = (
     (1, 2, 2, 3, 3, 4, 1),
     (2, 3, 3, 4, 4, 5, 2),
     (2, 3, 3, 4, 4, 5, 2),
@@ -99,7 +99,7 @@ TABLES: dict[str, dict[str, str]] = {
         f"torchvision_efficientnet_b{size}": _efficientnet(
             ((depths[0], _SEPARABLE_SE), *((depth, _INVERTED_SE) for depth in depths[1:]))
         )
-        for size, depths in enumerate(_DEPTHS)
+        for size, depths in enumerate(EFFICIENTNET_DEPTHS)
     },
     "torchvision_efficientnet_v2_s": _efficientnet(
         ((2, _CONV), (4, _FUSED), (4, _FUSED), (6, _INVERTED_SE), (9, _INVERTED_SE), (15, _INVERTED_SE))

@@ -23,6 +23,7 @@ def options(name, image=IMAGE, odd=ODD, *, levels=(0, 2), dilates=False):
 ROWS = [
     *sizes("backbone", densenet.DEPTHS, IMAGE, ODD),
     *options("densenet121", dilates=True),
+    row("backbone", "densenet121", IMAGE, ODD, "normed", normed_levels=True, out_indices=[1, 2]),
     *sizes("backbone", vgg.DEPTHS, IMAGE, ODD),
     row("backbone", "vgg11_bn", IMAGE, ODD, "levels", out_indices=[-1, 0, 2]),
     row("backbone", "vgg11", SEQUENCE, ODD_SEQUENCE, "1d", in_channels=2, dims=1, out_indices=[-1, 4]),
@@ -42,6 +43,7 @@ ROWS = [
     *sizes("backbone", (*xception.DEPTHS, "legacy_xception"), IMAGE, ODD),
     *options("xception41", levels=(0, 1), dilates=True),
     row("backbone", "legacy_xception", IMAGE, ODD, "same", padding="same", out_indices=[0, 1, 2, 3]),
+    row("backbone", "legacy_xception", IMAGE, ODD, "raw", padding="same", raw_levels=True, out_indices=[1, 2]),
     row("backbone", "legacy_xception", IMAGE, ODD, "classifier", num_classes=7, long=True),
     row("backbone", "legacy_xception", SEQUENCE, ODD_SEQUENCE, "1d", in_channels=2, dims=1, out_indices=[0, 1, 4]),
     row("backbone", "legacy_xception", VOLUME, ODD_VOLUME, "3d", in_channels=1, dims=3, out_indices=[0, 1]),
@@ -53,6 +55,7 @@ ROWS = [
     row("backbone", "cspresnet50", IMAGE, ODD, "dilated", output_stride=16, out_indices=[0, 3]),
     row("backbone", "cs3darknet_s", IMAGE, ODD, "levels", out_indices=[0, 1, 2]),
     row("backbone", "cspdarknet53", IMAGE, ODD, "levels", out_indices=[-1, 1], negative_slope=0.1),
+    row("backbone", "cspdarknet53", IMAGE, ODD, "mish", out_indices=[-1, 1], activation="mish"),
     row("network", "LeNet", ((1, 1, 32, 32),), ((2, 1, 29, 35),)),
     row("network", "LeNet", ((1, 2, 32),), ((2, 2, 47),), "1d", in_channels=2, dims=1, activation="relu", pool="max"),
     row("network", "LeNet", ((1, 1, 16, 20, 16),), ((2, 1, 17, 21, 19),), "3d", dims=3, num_classes=3),

@@ -4,7 +4,7 @@ ROWS = []
 
 EXEMPT = {
     "models.composite.Composite": "abstract",
-    "models.composite.Stage": "a record",
+    "models.wiring.Stage": "a record",
     "models.backbones.base.Backbone": "abstract",
     "models.backbones.base.Level": "a record",
     "models.backbones.base.Step": "a record",
@@ -26,5 +26,5 @@ EXEMPT |= {
     "models.utils.align.Layer": "a record",
     "models.utils.layouts.Layout": "a record",
     "models.writing.docstrings.Documentation": "a record",
-    "models.writing.drawing.Box": "a record",
+    "models.writing.layout.Box": "a record",
 }

@@ -7,7 +7,7 @@ VOLUME, ODD_VOLUME = pyramid(8, size=(4, 6, 8)), pyramid(8, n=2, size=(5, 7, 3))
 
 ROWS = [
     row("head", "MLPClassification", ONE, ODD_ONE, num_classes=5, hidden=[16, 8], in_channels=[32]),
-    row("head", "MLPClassification", LEVEL, ODD_LEVEL, "plain", num_classes=5, in_channels=[8, 8, 8], norm=False),
+    row("head", "MLPClassification", LEVEL, ODD_LEVEL, "plain", num_classes=5, in_channels=[8, 8, 8], norm=None),
     row("head", "CosineClassification", ONE, ODD_ONE, num_classes=5, in_channels=[32]),
     row("head", "MultiLabel", MAPS, ODD_MAPS, num_labels=5, prior=0.1, in_channels=[8, 16, 32], merge="concat"),
     row("head", "Regression", ONE, ODD_ONE, num_values=2, in_channels=[32]),

@@ -19,6 +19,11 @@ ROWS = [
     row("block", "InvertedResidual", BLOCK, ODD_BLOCK, in_channels=8, out_channels=8, expansion=2, se=SOFT_SE),
     row("block", "InvertedResidual", BLOCK, ODD_BLOCK, "strided", in_channels=8, out_channels=4, stride=2),
     row("block", "FusedMBConv", BLOCK, ODD_BLOCK, in_channels=8, out_channels=8, activation="silu", norm="group"),
+    row("block", "FusedMBConv", BLOCK, ODD_BLOCK, "same", in_channels=8, out_channels=4, stride=2, padding="same"),
+    row(
+        "block", "DepthwiseSeparable", BLOCK, ODD_BLOCK, "same", in_channels=8, out_channels=4, stride=2, padding="same"
+    ),
+    row("block", "ResidualConv", BLOCK, ODD_BLOCK, "counted", in_channels=8, out_channels=8, stride=2, padding=32),
     row("block", "ResidualConv", BLOCK, ODD_BLOCK, in_channels=8, out_channels=8, kernel_size=5, dilation=2),
     row("block", "GhostModule", BLOCK, ODD_BLOCK, in_channels=8, out_channels=10, ratio=3),
     row("block", "GhostBottleneck", BLOCK, ODD_BLOCK, in_channels=8, inner=16, out_channels=8),
@@ -52,6 +57,12 @@ ROWS = [
     row("backbone", "mobilenetv3_small_050", LINE, ODD_LINE, "1d", in_channels=2, dims=1, out_indices=[0, 2]),
     row("backbone", "mobilenetv3_small_050", VOLUME, ODD_VOLUME, "3d", in_channels=1, dims=3, output_stride=16),
     row("backbone", "efficientnet_b0", SMALL, ODD_SMALL, "stem", out_indices=[0, 1], stem_level=True),
+    row(
+        "backbone", "efficientnet_b0", SMALL, ODD_SMALL, "early", early_level=True, out_indices=[2, 3], output_stride=8
+    ),
+    row("backbone", "mobilenetv2_035", SMALL, ODD_SMALL, "same", padding="same"),
+    row("backbone", "mobilenetv2_035", SMALL, ODD_SMALL, "counted", padding=240, out_indices=[0, 4]),
+    row("backbone", "mobilenetv2_035", VOLUME, ODD_VOLUME, "same-3d", in_channels=1, dims=3, padding="same"),
     row("backbone", "efficientnet_b0", SMALL, ODD_SMALL, "classifier", num_classes=7, drop_path_rate=0.2, long=True),
     row("backbone", "ghostnet_050", SMALL, ODD_SMALL, "classifier", num_classes=7),
     row("backbone", "ghostnet_050", SMALL, ODD_SMALL, "dilated", output_stride=8, taps="last"),
