@@ -21,7 +21,11 @@ ENDINGS = (".yaml", ".yml", ".json")
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("name", metavar="NAME|FILE", help="a name of mcore list, or a configuration")
-    parser.add_argument("--size", help="of the input, for example 1,3,224,224; without it, parameters only")
+    parser.add_argument(
+        "--size",
+        action="append",
+        help="of the input, for example 1,3,224,224; once for each where there are several; without it, parameters only",
+    )
     parser.add_argument(
         "--set",
         action="append",
@@ -45,10 +49,10 @@ def run(arguments: argparse.Namespace) -> None:
         print(net if arguments.name.endswith(ENDINGS) else _by_part(net))
         print(f"{parameters(net):,} parameters")
         return
-    size = size_of(arguments.size)
-    rows = summary(net, size)
+    sizes = [size_of(text) for text in arguments.size]
+    rows = summary(net, *sizes)
     # Zeros: only shapes matter, and no fallback is needed for what is counted here.
-    model = mcore.to_onnx(net.eval(), (mcore.zeros(*size),), dynamic=None)
+    model = mcore.to_onnx(net.eval(), tuple(mcore.zeros(*size) for size in sizes), dynamic=None)
     print(_table(rows, receptive_fields(model)))
     total = sum(row.multiply_adds or 0 for row in rows)
     print(f"{len(rows)} layers, {parameters(net):,} parameters, {total:,} multiply-adds")

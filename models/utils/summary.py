@@ -29,8 +29,8 @@ def parameters(net: Module) -> int:
     return sum(parameter.numel() for parameter in net.parameters())
 
 
-def summary(net: Module, size: Sequence[int]) -> list[Row]:
-    """The layers of `net` in the order in which they run on an image of shape `size`, in eval mode.
+def summary(net: Module, *sizes: Sequence[int]) -> list[Row]:
+    """The layers of `net` in the order in which they run, in eval mode, on images of these shapes, one for each input.
 
     >>> [row.multiply_adds for row in summary(mcore.Conv2d(3, 8, 3, bias=False), (1, 3, 10, 10))]
     [13824]
@@ -44,7 +44,7 @@ def summary(net: Module, size: Sequence[int]) -> list[Row]:
     training = net.training
     try:
         with mcore.no_grad():
-            net.eval()(mcore.zeros(*size))
+            net.eval()(*(mcore.zeros(*size) for size in sizes))
     finally:
         net.train(training)
         for hook in hooks:

@@ -207,3 +207,15 @@ def test_show_tells_what_each_layer_sees_and_draws_the_parts(experiment, tmp_pat
     lines = capsys.readouterr().out.splitlines()
     assert lines[1].split()[9:12] == ["7", "x", "7"]
     assert "<svg" in (tmp_path / "net.svg").read_text()
+
+
+def test_show_takes_a_size_for_each_input(tmp_path, capsys):
+    path = tmp_path / "net.yaml"
+    path.write_text(
+        "model: {inputs: [a, b], parts: {x: {type: resnet18, from: a}, y: {type: resnet18, in_channels: 1, from: b},"
+        " l: {type: Classification, num_classes: 2, merge: concat, from: ['x[3]', 'y[3]']}}}"
+    )
+
+    code = main(["show", str(path), "--size", "1,3,32,32", "--size", "1,1,32,32"])
+
+    assert (code, "l.fc" in capsys.readouterr().out) == (0, True)
