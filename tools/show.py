@@ -24,7 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--size",
         action="append",
-        help="of the input, for example 1,3,224,224; once for each where there are several; without it, parameters only",
+        help="of the input, as 1,3,224,224; once for each where there are several; without it, parameters only",
     )
     parser.add_argument(
         "--set",

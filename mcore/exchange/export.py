@@ -55,7 +55,8 @@ def to_onnx(
     Args:
         net: a module of either engine; on the torch engine also one that nobody here wrote.
         inputs: a tensor, or a tuple of tensors, as `net` takes them.
-        input_names: names of the inputs in the file; by default those of forward's parameters.
+        input_names: names of the inputs in the file; by default those of forward's parameters, or, where it takes
+            any number, those in `net.inputs`.
         output_names: names of the outputs; by default the keys or numbers of forward's result, with a number behind
             where an input or a weight is called so.
         dynamic: "auto" opens the batch and the spatial axes where the network allows; a mapping of input name or
@@ -235,7 +236,7 @@ def write(
 
 
 def _input_names(net: Any, count: int, given: Sequence[str] | None) -> list[str]:
-    """The given names, or those of forward's parameters."""
+    """The given names, or those of forward's parameters; a module that takes any number names them in `inputs`."""
     if given is not None:
         if len(given) != count or len(set(given)) != count:
             raise ValueError(f"input_names: {count} different names are needed, got {list(given)}.")
@@ -243,6 +244,7 @@ def _input_names(net: Any, count: int, given: Sequence[str] | None) -> list[str]
     out: list[str] = []
     for parameter in inspect.signature(net.forward).parameters.values():
         if parameter.kind is parameter.VAR_POSITIONAL:
+            out += getattr(net, "inputs", ())
             break
         out.append(parameter.name)
     out = out[:count]

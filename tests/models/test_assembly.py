@@ -500,3 +500,25 @@ def test_a_head_may_stand_second(head):
 
     assert net.neck is None
     assert net.head.fc.out_features == 3
+
+
+@pytest.mark.parametrize(
+    ("model", "shapes", "names"),
+    [
+        ({"backbone": "resnet18"}, [(1, 3, 32, 32)], ["input"]),
+        (
+            {
+                "inputs": ["image", "mask"],
+                "parts": {"b": {"type": "resnet18", "in_channels": 4, "from": ["image", "mask"]}},
+            },
+            [(1, 3, 32, 32), (1, 1, 32, 32)],
+            ["image", "mask"],
+        ),
+    ],
+)
+def test_an_export_has_the_names_of_the_inputs(model, shapes, names):
+    net = models.from_config({"model": model}).eval()
+
+    exported = mcore.to_onnx(net, tuple(mcore.zeros(*shape) for shape in shapes), strict=True)
+
+    assert [value.name for value in exported.graph.input] == names

@@ -82,6 +82,7 @@ ROWS = [
 ]
 
 EXEMPT = {
+    "models.basicblocks.same.SamePad": "pads as TensorFlow does; a step of the blocks here",
     "models.backbones.efficientnet.EfficientNet": "its sizes are the rows",
     "models.backbones.efficientnet_rows.Blocks": "a record",
     "models.backbones.efficientnet_rows.Design": "a record",
