@@ -1,5 +1,6 @@
 """Rows of the catalogue, built and run on whatever engine speaks, with the same weights on both."""
 
+import gc
 import sys
 
 import numpy as np
@@ -46,6 +47,14 @@ def outputs(entry):
     return found
 
 
+def forget():
+    """Gives back the memory of the sessions of earlier rows: some hold hundreds of megabytes of weights."""
+    from mcore.platform import session
+
+    session.clear()
+    gc.collect()
+
+
 def serve():
     """Answers the number of a row with the file that its results, or what went wrong, were written to."""
     for line in sys.stdin:
@@ -57,4 +66,5 @@ def serve():
         except Exception as error:
             found = {f"{entry.id}.error": np.array(f"{type(error).__name__}: {error}")}
         np.savez(path.strip(), **found)
+        forget()
         print(path.strip(), flush=True)

@@ -250,21 +250,25 @@ def test_torch_traces_it(entry):
 @pytest.fixture(scope="session")
 def platform(tmp_path_factory):
     """Gives a row's results on the platform, from a process where torch cannot be imported."""
-    there = converse("from tests.models.running import serve; serve()", engine="platform", without=["torch"])
+    code = "from tests.models.running import serve; serve()"
     path = tmp_path_factory.mktemp("parity") / "results.npz"
+    running = []
 
     def results(entry):
+        # One that ended took its row with it, and no other.
+        if not running or running[-1].poll() is not None:
+            running.append(converse(code, engine="platform", without=["torch"]))
+        there = running[-1]
         there.stdin.write(f"{CATALOG.index(entry)} {path}\n")
         there.stdin.flush()
         assert there.stdout.readline().strip() == str(path), "the process on the platform ended"
         return dict(np.load(path))
 
     yield results
-    # It holds hundreds of sessions by now; nothing of them is needed any more.
-    there.kill()
-    there.wait()
-    there.stdin.close()
-    there.stdout.close()
+    # It may hold much by now, and nothing of it is needed any more.
+    for there in running:
+        there.kill()
+        there.communicate()
 
 
 @rows

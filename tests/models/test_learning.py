@@ -56,10 +56,10 @@ def scores(result):
     return result[0] if isinstance(result, tuple) else result
 
 
-def classifies(net, size, *, steps=STEPS):
+def classifies(net, size, *, steps=STEPS, rate=1e-3):
     mcore.manual_seed(0)
     x, labels = mcore.randn(4, 3, *size), mcore.tensor([0, 1, 2, 1])
-    return learned(net.train(), x, lambda result: F.cross_entropy(scores(result), labels), steps=steps)
+    return learned(net.train(), x, lambda result: F.cross_entropy(scores(result), labels), steps=steps, rate=rate)
 
 
 @pytest.mark.long
@@ -69,7 +69,9 @@ def test_a_classifier_learns(title):
     name = title.partition(",")[0]
     size = (224, 224) if name.startswith(("vit", "swin")) else (96, 96)
 
-    assert classifies(models.create(name, kind="backbone", num_classes=3, **BACKBONES[title]), size) < 0.9
+    # With large linear layers, or attention, steps of that length go astray.
+    rate = 1e-4 if name.startswith(("vgg", "swin")) else 1e-3
+    assert classifies(models.create(name, kind="backbone", num_classes=3, **BACKBONES[title]), size, rate=rate) < 0.9
 
 
 @pytest.mark.parametrize("name", CLASSIFYING)
