@@ -6,6 +6,7 @@ Names: attributes are timm's, so its weights load as they are.
 """
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 from mcore import Identity, Module, Tensor
 from models.basicblocks.drop import DropPath
@@ -15,6 +16,24 @@ from models.functional.channels import divisible
 
 # What a block may have between its convolutions, made for a number of channels.
 Attention = Callable[[int], Module]
+
+
+class _Window(NamedTuple):
+    """The one convolution of a block that looks around, and may stride."""
+
+    kernel_size: int
+    stride: int
+    dilation: int
+    padding: Padding
+
+    def over(
+        self, in_channels: int, out_channels: int, *, groups: int = 1, dims: int, of: str
+    ) -> tuple[Module, Module]:
+        """What pads, and the convolution; `of` is the block's class, for messages."""
+        size, stride, dilation, padding = self
+        pad, around = padding_of(padding, size, stride=stride, dilation=dilation, of=of)
+        options = {"stride": stride, "padding": around, "dilation": dilation, "groups": groups}
+        return pad, layers(dims, of=of).conv(in_channels, out_channels, size, **options, bias=False)
 
 
 class _Residual(Module):
@@ -81,17 +100,8 @@ class DepthwiseSeparable(_Residual):
         name = type(self).__name__
         super().__init__(shortcut=shortcut and stride == 1 and in_channels == out_channels, drop_path=drop_path)
         conv, make_norm = layers(dims, of=name).conv, _norm(norm, dims, of=name)
-        self.pad, around = padding_of(padding, kernel_size, stride=stride, dilation=dilation, of=name)
-        self.conv_dw = conv(
-            in_channels,
-            in_channels,
-            kernel_size,
-            stride=stride,
-            padding=around,
-            dilation=dilation,
-            groups=in_channels,
-            bias=False,
-        )
+        window = _Window(kernel_size, stride, dilation, padding)
+        self.pad, self.conv_dw = window.over(in_channels, in_channels, groups=in_channels, dims=dims, of=name)
         self.bn1 = make_norm(in_channels)
         self.se = Identity() if se is None else se(in_channels)
         self.conv_pw = conv(in_channels, out_channels, 1, bias=False)
@@ -152,17 +162,8 @@ class InvertedResidual(_Residual):
         inner = divisible(expansion * in_channels)
         self.conv_pw = conv(in_channels, inner, 1, bias=False)
         self.bn1 = make_norm(inner)
-        self.pad, around = padding_of(padding, kernel_size, stride=stride, dilation=dilation, of=name)
-        self.conv_dw = conv(
-            inner,
-            inner,
-            kernel_size,
-            stride=stride,
-            padding=around,
-            dilation=dilation,
-            groups=inner,
-            bias=False,
-        )
+        window = _Window(kernel_size, stride, dilation, padding)
+        self.pad, self.conv_dw = window.over(inner, inner, groups=inner, dims=dims, of=name)
         self.bn2 = make_norm(inner)
         self.se = Identity() if se is None else se(inner)
         self.conv_pwl = conv(inner, out_channels, 1, bias=False)
@@ -222,10 +223,8 @@ class FusedMBConv(_Residual):
         super().__init__(shortcut=shortcut and stride == 1 and in_channels == out_channels, drop_path=drop_path)
         conv, make_norm = layers(dims, of=name).conv, _norm(norm, dims, of=name)
         inner = divisible(expansion * in_channels)
-        self.pad, around = padding_of(padding, kernel_size, stride=stride, dilation=dilation, of=name)
-        self.conv_exp = conv(
-            in_channels, inner, kernel_size, stride=stride, padding=around, dilation=dilation, bias=False
-        )
+        window = _Window(kernel_size, stride, dilation, padding)
+        self.pad, self.conv_exp = window.over(in_channels, inner, dims=dims, of=name)
         self.bn1 = make_norm(inner)
         self.se = Identity() if se is None else se(inner)
         self.conv_pwl = conv(inner, out_channels, 1, bias=False)
@@ -277,10 +276,8 @@ class ResidualConv(_Residual):
     ) -> None:
         name = type(self).__name__
         super().__init__(shortcut=shortcut and stride == 1 and in_channels == out_channels, drop_path=drop_path)
-        self.pad, around = padding_of(padding, kernel_size, stride=stride, dilation=dilation, of=name)
-        self.conv = layers(dims, of=name).conv(
-            in_channels, out_channels, kernel_size, stride=stride, padding=around, dilation=dilation, bias=False
-        )
+        window = _Window(kernel_size, stride, dilation, padding)
+        self.pad, self.conv = window.over(in_channels, out_channels, dims=dims, of=name)
         self.bn1 = _norm(norm, dims, of=name)(out_channels)
         self.act1 = activation_layer(activation, of=name)
 

@@ -10,6 +10,7 @@ from models.heads import Classification, Segmentation
 from models.necks import FPN
 from models.networks import RetinaNet, UNet
 from models.utils.align import align
+from models.utils.layouts import layouts
 from models.utils.weights import adapted
 
 
@@ -470,3 +471,40 @@ def test_a_segmentation_network_of_other_classes_takes_the_rest_of_a_file():
     report = models.load_weights(net, {"state": theirs.state_dict()})
 
     assert report.skipped == ["head.classifier.weight", "head.classifier.bias"]
+
+
+# Our names of some entries, and those of the layout.
+LAYOUTS = {
+    "mmdetection_fpn": {
+        "neck.inner_blocks.1.0.weight": "neck.lateral_convs.1.conv.weight",
+        "neck.layer_blocks.2.0.bias": "neck.fpn_convs.2.conv.bias",
+    },
+    "mmsegmentation_fcn": {
+        "head.conv.0.weight": "decode_head.convs.0.conv.weight",
+        "head.conv.1.running_mean": "decode_head.convs.0.bn.running_mean",
+        "head.classifier.bias": "decode_head.conv_seg.bias",
+    },
+    "cadene_resnet": {"fc.weight": "last_linear.weight"},
+    "timm_features": {"stages.0.blocks.1.norm.weight": "stages_0.blocks.1.norm.weight"},
+}
+
+
+@pytest.mark.parametrize(("layout", "ours", "theirs"), [(k, *pair) for k, v in LAYOUTS.items() for pair in v.items()])
+def test_a_table_gives_our_name_for_theirs(layout, ours, theirs):
+    assert layouts()[layout](theirs) == ours
+
+
+def test_a_whole_file_of_mmsegmentation_loads():
+    net = models.assemble(resnet18(), head=models.heads.Segmentation(3))
+    theirs = {"head.conv.0": "decode_head.convs.0.conv", "head.conv.1": "decode_head.convs.0.bn"}
+    theirs |= {"head.classifier": "decode_head.conv_seg"}
+    state = {}
+    for key, value in net.state_dict().items():
+        layer, _, leaf = key.rpartition(".")
+        state[f"{theirs.get(layer, layer)}.{leaf}"] = value
+    again = models.assemble(resnet18(), head=models.heads.Segmentation(3))
+
+    report = models.load_weights(again, {"state": {"state_dict": state, "meta": {"epoch": 3}}})
+
+    assert (report.layout, report.missing, report.unexpected) == ("mmsegmentation_fcn", [], [])
+    assert (again.head.classifier.weight == net.head.classifier.weight).all()
