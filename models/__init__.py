@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from mcore.registry import available, create
     from models import attention, backbones, basicblocks, heads, necks, networks
     from models.assembly import assemble, from_config
+    from models.sizing import valid_sizes
     from models.utils.weights import load_weights
     from models.writing.describe import describe
     from models.writing.source import to_source
@@ -21,6 +22,7 @@ _PLACES = {
     "describe": "models.writing.describe:describe",
     "to_source": "models.writing.source:to_source",
     "load_weights": "models.utils.weights:load_weights",
+    "valid_sizes": "models.sizing:valid_sizes",
     "attention": "models.attention",
     "backbones": "models.backbones",
     "basicblocks": "models.basicblocks",
@@ -44,4 +46,5 @@ __all__ = [
     "necks",
     "networks",
     "to_source",
+    "valid_sizes",
 ]

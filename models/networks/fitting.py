@@ -7,14 +7,14 @@ from typing import Any, Literal
 from mcore import Tensor
 from models.backbones.base import Weights
 from models.basicblocks.conv import Pixels, each
-from models.component import Component
 from models.functional.sizes import crop, pad_to_multiple
+from models.sizing import Sized
 from models.utils.weights import load_weights
 
 Fit = Literal["pad", "refuse"]
 
 
-class Fitting(Component):
+class Fitting(Sized):
     """Abstract: scores of an image whose sizes are multiples of the strides, which are made so or asked for.
 
     A network names what it gives for such an image in `scores`, and ends its constructor with `_complete`.
@@ -42,32 +42,23 @@ class Fitting(Component):
     def forward(self, x: Tensor) -> Any:
         size = x.shape[2:]
         if self.fit == "refuse":
-            self._check_size(size)
+            self.check_size(size, ', or take fit="pad"')
             return self.scores(x)
         out = self.scores(pad_to_multiple(x, self.multiples))
-        # Rounded up, as strided convolutions do.
-        kept = [-(-pixels // step) if step > 1 else pixels for pixels, step in zip(size, self.coarser, strict=True)]
+        kept = [self.output_size(pixels, axis) for axis, pixels in enumerate(size)]
         return tuple(crop(y, kept) for y in out) if isinstance(out, tuple) else crop(out, kept)
 
     def scores(self, x: Tensor) -> Any:
         """The result for an image of fitting sizes: a map, or several in a tuple."""
         raise NotImplementedError(f"{type(self).__name__} gives no scores.")
 
-    def valid_sizes(self, around: int, *, axis: int = 0, count: int = 5) -> list[int]:
-        """The `count` sizes nearest to `around` that fit, along an axis of the image counted from 0."""
-        step = self.multiples[axis]
-        nearest = max(1, round(around / step))
-        order = sorted(range(max(1, nearest - count), nearest + count + 1), key=lambda n: abs(n * step - around))
-        return sorted(number * step for number in order[:count])
-
-    def _check_size(self, size: Sequence[int]) -> None:
-        for axis, (pixels, step) in enumerate(zip(size, self.multiples, strict=True)):
-            if pixels % step:
-                near = ", ".join(map(str, self.valid_sizes(int(pixels), axis=axis, count=3)))
-                raise ValueError(
-                    f"{type(self).__name__}: {int(pixels)} pixels along axis {axis + 2} are no multiple of {step}; "
-                    f'the nearest sizes that fit are {near}, or take fit="pad".'
-                )
+    def output_size(self, pixels: int, axis: int = 0) -> int | None:
+        """Pixels of the result along an axis of `pixels`; None where `fit="refuse"` and it is no whole multiple."""
+        if self.fit == "refuse" and pixels % self.multiples[axis]:
+            return None
+        step = self.coarser[axis]
+        # Rounded up, as strided convolutions do.
+        return -(-pixels // step) if step > 1 else pixels
 
     def _complete(self, weights: Weights) -> None:
         """Loads a file; constructors end with it."""

@@ -15,13 +15,13 @@ import mcore
 from mcore import Module, Sequential, Tensor, Upsample
 from models.backbones.base import Weights
 from models.basicblocks.layers import Choice, activation_layer, layers, norm_layer
-from models.component import Component
 from models.functional.sizes import crop, crop_center, pad_to_multiple
+from models.sizing import Sized
 from models.utils.arguments import one_of
 from models.utils.weights import load_weights
 
 
-class UNet(Component):
+class UNet(Sized):
     """U-Net: scores of each class for every pixel.
 
     Shapes:
@@ -91,7 +91,7 @@ class UNet(Component):
         if self.fit == "pad":
             x = pad_to_multiple(x, 2**self.levels)
         else:
-            self._check_size(size)
+            self.check_size(size, ', or take fit="pad"' if self.padding == "same" else "")
         maps = [self.inc(x)]
         for level in range(self.levels):
             maps.append(getattr(self, f"down{level + 1}")(maps[-1]))
@@ -101,7 +101,7 @@ class UNet(Component):
         x = self.outc(x)
         return crop(x, size) if self.fit == "pad" else x
 
-    def output_size(self, pixels: int) -> int | None:
+    def output_size(self, pixels: int, axis: int = 0) -> int | None:
         """Pixels of the result along an axis of `pixels`; None where such an axis is refused.
 
         >>> UNet(1, 2, channels=(4, 4, 4, 4, 4), norm=None, padding="valid").output_size(572)
@@ -123,32 +123,6 @@ class UNet(Component):
             if pixels <= 0 or pixels > skip:
                 return None
         return pixels
-
-    def valid_sizes(self, around: int, *, count: int = 5) -> dict[int, int]:
-        """The `count` sizes of an axis nearest to `around` that fit, each with that of the result.
-
-        >>> UNet(1, 2, channels=(4, 4, 4), fit="refuse").valid_sizes(around=33, count=3)
-        {28: 28, 32: 32, 36: 36}
-        """
-        step = 2**self.levels
-        found: dict[int, int] = {}
-        # Every window of this many pixels holds a size that fits, once convolutions leave something.
-        for distance in range(64 * step):
-            for pixels in {around - distance, around + distance}:
-                result = self.output_size(pixels) if pixels > 0 else None
-                if result is not None and len(found) < count:
-                    found[pixels] = result
-        return dict(sorted(found.items()))
-
-    def _check_size(self, size: Sequence[int]) -> None:
-        for axis, pixels in enumerate(size):
-            if self.output_size(pixels) is None:
-                fitting = ", ".join(map(str, self.valid_sizes(int(pixels), count=3)))
-                advice = ', or take fit="pad"' if self.padding == "same" else ""
-                raise ValueError(
-                    f"UNet: {int(pixels)} pixels along axis {axis + 2} don't halve evenly through "
-                    f"{self.levels} levels; the nearest sizes that fit are {fitting}{advice}."
-                )
 
 
 class DoubleConv(Module):

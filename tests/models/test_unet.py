@@ -43,7 +43,7 @@ def test_output_size_tells_what_comes_or_that_it_is_refused(padding, pixels):
     x = mcore.zeros(1, 1, pixels, fitting)
 
     if expected is None:
-        with pytest.raises(ValueError, match=rf"UNet: {pixels} pixels along axis 2 don't halve evenly.*the nearest"):
+        with pytest.raises(ValueError, match=rf"UNet: {pixels} pixels along axis 2 don't go through.*the nearest"):
             net(x)
     else:
         assert net(x).shape[2] == expected

@@ -14,6 +14,8 @@ EXEMPT = {
     "models.component.Unbuilt": "a recipe, not a network",
     "models.component.UnbuiltError": "an error",
     "models.component.Feeds": "a record",
+    "models.sizing.Sized": "abstract",
+    "models.sizing.SizeError": "an error",
     "models.graph.Node": "a record",
     "models.graph.Plan": "a record",
     "models.graph.Source": "a record",

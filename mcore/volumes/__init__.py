@@ -1,0 +1,1 @@
+"""Networks run over images and volumes, tile by tile."""
