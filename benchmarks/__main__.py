@@ -8,8 +8,8 @@ import json
 import os
 import sys
 
-QUESTIONS = ("exporting", "calling", "zoo", "plain", "starting", "spinning")
-COLUMNS = ("question", "side", "ms", "ratio", "nodes", "over_ms", "goal")
+QUESTIONS = ("exporting", "calling", "zoo", "plain", "microscopy", "starting", "spinning")
+COLUMNS = ("question", "side", "ms", "megabytes", "ratio", "nodes", "over_ms", "goal")
 
 
 def main() -> int:
