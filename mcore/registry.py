@@ -4,6 +4,8 @@ A component has a kind, a name, a namespace and the versions that it serves. Pac
 through the entry point group `mcore.components`: a table of kinds, names and import paths, so that nothing is
 imported before it is asked for. `register` adds one from Python. A configuration can name nothing else: no
 import path, no callable that isn't registered.
+
+A name of a namespace is also written with it: "convnet/UNet".
 """
 
 import functools
@@ -20,10 +22,12 @@ from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.version import InvalidVersion, Version
 
 from mcore.signatures import check_arguments, refuse
-from mcore.vocabulary import nearest
+from mcore.vocabulary import REFUSED, nearest
 
 # In order of preference where a name stands in several kinds and nobody says which.
 KINDS = ("network", "backbone", "neck", "head", "attention", "block")
+# What a spec of a namespace may name besides parts of networks: words of torch, and what works with whole models.
+OTHER_KINDS = ("layer", "function", "optimizer", "tool")
 GROUP = "mcore.components"
 ANY_VERSION = ">=0.0.0"
 # A clone that isn't installed has no entry points; this project's own table is found all the same.
@@ -151,8 +155,8 @@ def available(kind: str | None = None, pattern: str = "*", *, namespace: str = "
 
 def kinds_of(name: str, *, namespace: str = "") -> list[str]:
     """The kinds in which `name` stands, in order of preference."""
-    found = {entry.kind for entry in _registry.find(namespace, name)}
-    return [kind for kind in KINDS if kind in found]
+    found = {entry.kind for entry in _registry.find(*_split(name, namespace))}
+    return [kind for kind in (*KINDS, *OTHER_KINDS) if kind in found]
 
 
 def lookup(name: str, kind: str | None = None, *, version: str | None = None, namespace: str = "") -> Entry:
@@ -162,6 +166,7 @@ def lookup(name: str, kind: str | None = None, *, version: str | None = None, na
         UnknownComponent: none of this name, kind or version; the message lists the nearest.
         ValueError: several versions differ and none is named, or the version can't be read.
     """
+    namespace, name = _split(name, namespace)
     entries = _registry.find(namespace, name)
     if kind is None:
         kind = next(iter(kinds_of(name, namespace=namespace)), None)
@@ -181,16 +186,25 @@ def lookup(name: str, kind: str | None = None, *, version: str | None = None, na
     return _at_version(of_kind, name, version)
 
 
-def create(name: str, /, *, kind: str | None = None, **arguments: Any) -> Any:
+def create(name: str, /, *, kind: str | None = None, version: str | None = None, **arguments: Any) -> Any:
     """The component `name` with these arguments, all checked against its signature before anything is built.
 
+    A name of a namespace stands behind it: "convnet/UNet"; where its versions differ, `version` says which.
+
     Raises:
-        UnknownComponent: no such name.
+        UnknownComponent: no such name, or none of this version.
+        ValueError: several versions differ and none is named.
         TypeError: an argument is unknown, missing or of the wrong type.
     """
-    constructor = lookup(name, kind).load()
+    constructor = lookup(name, kind, version=version).load()
     refuse(check_arguments(constructor, arguments, title=name))
     return constructor(**arguments)
+
+
+def _split(name: str, namespace: str) -> tuple[str, str]:
+    """Namespace and name; one that is written in front of a name holds."""
+    front, slash, plain = name.rpartition("/")
+    return (front, plain) if slash else (namespace, name)
 
 
 def _at_version(entries: Iterable[Entry], name: str, version: str) -> Entry:
@@ -216,7 +230,7 @@ def _specifiers(versions: str) -> SpecifierSet:
 
 
 def _check_kind(kind: str) -> None:
-    if kind not in KINDS:
+    if kind not in KINDS + OTHER_KINDS:
         likely = nearest(str(kind), KINDS, least=0.0, most=1)[0]
         raise ValueError(f"kind {kind!r} is none of {', '.join(KINDS)}; the nearest is {likely!r}.")
 
@@ -226,11 +240,26 @@ def _unknown(name: str, kind: str | None, namespace: str) -> str:
     elsewhere = kinds_of(name, namespace=namespace)
     if elsewhere:
         return f"no {what}; {name!r} is a {' and a '.join(elsewhere)}."
+    why = _refused(name)
+    if why:
+        return f"no {what}: {why}."
     names = available(kind, namespace=namespace)
     likely = nearest(name, names)
     if likely:
         return f"no {what}; the nearest names are {', '.join(likely)}."
     return f"no {what}; there are {', '.join(names) if len(names) <= 20 else f'{len(names)}: see mcore list'}."
+
+
+def _refused(name: str) -> str:
+    """Why a name that one may expect can't be a component; empty of others."""
+    if name == "lambda" or name.endswith(".lambda"):
+        return "a spec is data, and text in it is never run as code; register a function of your own instead"
+    if name.partition(".")[0] == "torch":
+        word = name.rpartition(".")[2]
+        if word in REFUSED:
+            return REFUSED[word]
+        return "a spec is data; of torch it names layers, optimizers and functions without side effects, from lists"
+    return ""
 
 
 def _natural(name: str) -> list[tuple[int, str]]:
@@ -254,6 +283,7 @@ def _own_table() -> Mapping[str, Mapping[str, Any]]:
 
 __all__ = [
     "KINDS",
+    "OTHER_KINDS",
     "Entry",
     "UnknownComponent",
     "available",

@@ -83,7 +83,11 @@ def check_arguments(
     ["net has no argument 'dept' (did you mean 'depth'?)"]
     """
     title = title or str(getattr(constructor, "__name__", constructor))
-    parameters = signature(constructor).parameters
+    try:
+        parameters = signature(constructor).parameters
+    # A builtin doesn't tell; it refuses by itself what it can't take.
+    except ValueError:
+        return []
     hints = _hints(constructor)
     open_ended = any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values())
     named = {name: p for name, p in parameters.items() if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)}
@@ -185,13 +189,24 @@ def _text(hint: Any) -> str:
 def takes_data(constructor: Callable[..., Any], name: str) -> bool:
     """Whether a parameter is annotated to take a mapping, which may be the spec of a part that is built inside.
 
-    >>> def net(backbone: Mapping[str, Any] | str, options: int = 0): ...
-    >>> takes_data(net, "backbone"), takes_data(net, "options")
-    (True, False)
+    One of names to built objects takes objects, and no data.
+
+    >>> def net(backbone: Mapping[str, Any] | str, heads: Mapping[str, Problem], options: int = 0): ...
+    >>> takes_data(net, "backbone"), takes_data(net, "heads"), takes_data(net, "options")
+    (True, False, False)
     """
     hint = _hints(constructor).get(name)
     choices = typing.get_args(hint) if typing.get_origin(hint) in (Union, types.UnionType) else (hint,)
-    return any((typing.get_origin(choice) or choice) in (dict, collections.abc.Mapping) for choice in choices)
+    return any(
+        (typing.get_origin(choice) or choice) in (dict, collections.abc.Mapping) and not _of_objects(choice)
+        for choice in choices
+    )
+
+
+def _of_objects(hint: Any) -> bool:
+    """Whether a mapping's values are annotated to be of one class of objects."""
+    values = typing.get_args(hint)[1:]
+    return all(inspect.isclass(value) and value not in (Any, object, *_PLAIN) for value in values) if values else False
 
 
 def _hints(constructor: Callable[..., Any]) -> Mapping[str, Any]:

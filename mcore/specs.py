@@ -1,11 +1,16 @@
 """Objects from data: a mapping with "type" becomes the component of that name, checked before anything is built."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+import contextlib
+import functools
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from mcore.registry import Entry, UnknownComponent, lookup
-from mcore.signatures import Path, Problem, check_arguments, refuse, takes_data
+from mcore.signatures import Path, Problem, check_arguments, dotted, refuse, signature, takes_data
+
+# What a spec may be: none that describes a network comes near, and a hostile one ends here.
+DEEPEST, MOST = 100, 1_000_000
 
 
 def build(
@@ -25,20 +30,23 @@ def build(
         spec: the data; a bare string is a component without arguments.
         kind: the kind of the outermost component; without it, the first of network, backbone, neck, head,
             attention and block that has the name.
-        namespace: whose names are meant, for example "convnet"; without it, this project's.
+        namespace: whose names are meant, for example "convnet"; without it, this project's. A name written
+            with its namespace, "convnet/UNet", opens it for what is nested in it.
         default_version: the version where the spec names none.
 
     Raises:
         UnknownComponent: no such name or version; the message lists the nearest.
         TypeError: an argument doesn't fit; the message gives the path inside the spec.
+        ValueError: something in it is no data, or it is deeper or larger than any that describes a network.
     """
     if isinstance(spec, str):
         spec = {"type": spec}
     if not isinstance(spec, Mapping | list | tuple):
         raise TypeError(f"build: a spec is a mapping, a list or a name, not {type(spec).__name__}.")
+    _limit(spec)
     builder = _Builder(namespace)
-    refuse(builder.check(spec, ("spec",), default_version, kind))
-    return builder.make(spec, default_version, kind)
+    refuse(builder.check(spec, _START, default_version, kind))
+    return builder.make(spec, _START, default_version, kind)
 
 
 def check(
@@ -53,7 +61,11 @@ def check(
 
     `path` is where `spec` stands in something larger.
     """
+    _limit(spec)
     return _Builder(namespace).check(spec, path, default_version, kind)
+
+
+_START: Path = ("spec",)
 
 
 @dataclass(frozen=True)
@@ -64,26 +76,38 @@ class _Builder:
 
     def check(self, spec: Any, path: Path = (), version: str | None = None, kind: str | None = None) -> list[Problem]:
         """Every mistake in `spec` and in what is nested in it."""
-        if isinstance(spec, Mapping) and type_of(spec) is not None:
-            return self.check_component(spec, path, spec.get("@version", version), kind)
-        steps = spec.items() if isinstance(spec, Mapping) else enumerate(spec) if _is_list(spec) else ()
+        if isinstance(spec, Mapping):
+            wrong = _keys(spec, path)
+            if wrong:
+                return wrong
+            if type_of(spec) is not None:
+                return self.check_component(spec, path, spec.get("@version", version), kind)
+        elif not _is_list(spec):
+            return [] if _is_plain(spec) else [Problem(path, f"{_kind(spec)} is no data", ValueError)]
+        steps = spec.items() if isinstance(spec, Mapping) else enumerate(spec)
         return [problem for step, item in steps for problem in self.check(item, (*path, step), version)]
 
     def check_component(
         self, spec: Mapping[str, Any], path: Path, version: str | None, kind: str | None
     ) -> list[Problem]:
-        arguments = arguments_of(spec)
+        arguments, inner = arguments_of(spec), self
         try:
             entry = self.entry(spec, version, kind)
         except (UnknownComponent, ValueError) as error:
             here = "@type" if "@type" in spec else "type"
             problems = [Problem((*path, here), str(error).rstrip("."), type(error))]
         else:
+            inner = self.inside(entry)
             partial = spec.get("@mode") == "partial"
-            found = check_arguments(entry.load(), arguments, title=entry.name, partial=partial)
-            problems = [problem.under(path) for problem in found]
+            constructor = entry.load()
+            # A function of torch checks what it is given by itself, in more spellings than its signature shows.
+            if entry.kind != "function":
+                found = check_arguments(constructor, arguments, title=entry.name, partial=partial)
+                problems = [problem.under(path) for problem in found]
+            else:
+                problems = []
         for key, item in arguments.items():
-            problems += self.check(item, (*path, key), version)
+            problems += inner.check(item, (*path, key), version)
         return problems
 
     def entry(self, spec: Mapping[str, Any], version: str | None, kind: str | None) -> Entry:
@@ -98,39 +122,143 @@ class _Builder:
             raise ValueError(f'"@mode": "partial" is refused for {name!r}.')
         return entry
 
-    def make(self, spec: Any, version: str | None, kind: str | None = None) -> Any:
+    def inside(self, entry: Entry) -> "_Builder":
+        """The builder of what is nested in a component: in its namespace."""
+        return replace(self, namespace=entry.namespace)
+
+    def make(self, spec: Any, path: Path, version: str | None, kind: str | None = None) -> Any:
         if _is_list(spec):
-            return type(spec)(self.make(item, version) for item in spec)
+            return type(spec)(self.make(item, (*path, index), version) for index, item in enumerate(spec))
         if not isinstance(spec, Mapping):
             return spec
         if type_of(spec) is None:
-            return {key: self.make(item, version) for key, item in spec.items()}
+            return {key: self.make(item, (*path, key), version) for key, item in spec.items()}
         version = spec.get("@version", version)
-        constructor = self.entry(spec, version, kind).load()
+        entry = self.entry(spec, version, kind)
         if spec.get("@mode") == "partial":
-            return Partial(self, dict(spec), version, kind)
-        return constructor(**self.made(constructor, spec, version))
+            return Partial(self, dict(spec), version, kind, path)
+        arguments = self.made(entry, spec, path, version)
+        with _located(path, entry.name):
+            return entry.load()(**arguments)
 
-    def made(self, constructor: Any, spec: Mapping[str, Any], version: str | None) -> dict[str, Any]:
+    def made(self, entry: Entry, spec: Mapping[str, Any], path: Path, version: str | None) -> dict[str, Any]:
         """The arguments in `spec`; a spec stays one for a parameter that takes mappings, and is built in there."""
+        constructor, inner = entry.load(), self.inside(entry)
         return {
-            key: item if isinstance(item, Mapping) and takes_data(constructor, key) else self.make(item, version)
+            key: item
+            if isinstance(item, Mapping) and takes_data(constructor, key)
+            else inner.make(item, (*path, key), version)
             for key, item in arguments_of(spec).items()
         }
 
 
 @dataclass(frozen=True)
 class Partial:
-    """What `"@mode": "partial"` builds: a factory; each call builds anew what is nested in its spec."""
+    """What `"@mode": "partial"` builds: a factory; each call builds anew what is nested in its spec.
+
+    The version that held where it stood holds in every call.
+    """
 
     builder: _Builder = field(repr=False)
     spec: dict[str, Any]
     version: str | None = None
     kind: str | None = None
+    path: Path = field(default=_START, repr=False, compare=False)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        entry = self.builder.entry(self.spec, self.version, self.kind)
+        arguments = self.builder.made(entry, self.spec, self.path, self.version)
+        with _located(self.path, entry.name):
+            return entry.load()(*args, **arguments, **kwargs)
+
+    def written(self, version: str | None = None) -> dict[str, Any]:
+        """The spec that builds it again inside one of `version`."""
+        own = {} if self.version in (None, version) else {"@version": self.version}
+        return own | self.spec
+
+    def takes(self, *args: Any, **kwargs: Any) -> bool:
+        """Whether a call with these arguments, besides those in its spec, fits its constructor."""
         constructor = self.builder.entry(self.spec, self.version, self.kind).load()
-        return constructor(*args, **self.builder.made(constructor, self.spec, self.version), **kwargs)
+        given = arguments_of(self.spec)
+        return not given.keys() & kwargs.keys() and takes(constructor, *args, **given, **kwargs)
+
+
+def takes(factory: Any, *args: Any, **kwargs: Any) -> bool:
+    """Whether a factory can be called with these arguments, as far as its signature tells.
+
+    A class, a function, a `functools.partial`, or what `"@mode": "partial"` builds.
+
+    >>> def norm(channels: int, eps: float = 1e-5): ...
+    >>> takes(norm, 8), takes(functools.partial(norm, channels=8), 8), takes(norm, num_channels=8)
+    (True, False, False)
+    """
+    if isinstance(factory, Partial):
+        return factory.takes(*args, **kwargs)
+    if isinstance(factory, functools.partial):
+        return takes(factory.func, *factory.args, *args, **{**factory.keywords, **kwargs})
+    try:
+        known = signature(factory)
+    # A builtin doesn't tell.
+    except ValueError:
+        return True
+    try:
+        known.bind(*args, **kwargs)
+    except TypeError:
+        return False
+    return True
+
+
+@contextlib.contextmanager
+def _located(path: Path, name: str) -> Iterator[None]:
+    """Puts behind what a constructor raises where it stands in the spec; the innermost alone is told."""
+    try:
+        yield
+    except Exception as error:
+        if not hasattr(error, "_located"):
+            where = f"(while building {dotted(path)}, {name!r})"
+            if error.args and str(error) == error.args[0]:
+                error.args = (f"{error.args[0]} {where}", *error.args[1:])
+            else:
+                error.add_note(where)
+            error._located = True  # type: ignore[attr-defined]  # a mark of our own
+        raise
+
+
+def _limit(spec: Any) -> None:
+    """Refuses what no spec of a network is, before it is walked.
+
+    Raises:
+        ValueError: it is nested too deeply, or in itself, or holds too much.
+    """
+    waiting, seen = [(spec, 0)], 0
+    while waiting:
+        item, depth = waiting.pop()
+        seen += 1
+        if depth > DEEPEST:
+            raise ValueError(f"a spec is nested at most {DEEPEST} deep; this one is deeper, or holds itself.")
+        if seen > MOST:
+            raise ValueError(f"a spec holds at most {MOST:,} values; this one holds more.")
+        items = item.values() if isinstance(item, Mapping) else item if _is_list(item) else ()
+        waiting += [(part, depth + 1) for part in items]
+
+
+def _keys(spec: Mapping[Any, Any], path: Path) -> list[Problem]:
+    """What is wrong with the keys of a mapping."""
+    typed = type_of(spec) is not None
+    if typed and not all(isinstance(key, str) for key in spec):
+        other = next(key for key in spec if not isinstance(key, str))
+        return [Problem(path, f"an argument is named by text, not by {other!r}")]
+    if "@mode" in spec and not typed:
+        return [Problem((*path, "@mode"), 'it stands in a mapping without "@type"', ValueError)]
+    return []
+
+
+def _is_plain(value: Any) -> bool:
+    return value is None or isinstance(value, bool | int | float | str)
+
+
+def _kind(value: Any) -> str:
+    return f"a value of type {type(value).__name__}"
 
 
 def type_of(spec: Mapping[str, Any]) -> Any:
@@ -148,4 +276,4 @@ def _is_list(value: Any) -> bool:
     return isinstance(value, list | tuple)
 
 
-__all__ = ["Partial", "arguments_of", "build", "check", "type_of"]
+__all__ = ["Partial", "arguments_of", "build", "check", "takes", "type_of"]
