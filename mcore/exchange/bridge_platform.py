@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+import gc
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,9 @@ import numpy as np
 
 from mcore.exchange.pickles import read_pickle as _read_pickle
 from mcore.platform import dtypes
+from mcore.platform.devices import PROVIDERS, available
 from mcore.platform.parameter import become
-from mcore.platform.tensor import Tensor
+from mcore.platform.tensor import CPU, Tensor, device
 
 NAME = "platform"
 TENSOR = Tensor
@@ -50,6 +52,91 @@ def read_pickle(path: Path) -> Any:
 def run(module: Any, arguments: tuple[Any, ...]) -> Any:
     """The module's own answer."""
     return module(*arguments)
+
+
+def load_state(module: Any, state: Mapping[str, Any], strict: bool) -> None:
+    """Loads a state, whole or not at all, as this engine's modules do by themselves."""
+    module.load_state_dict(state, strict=strict)
+
+
+def write_pickle(state: Mapping[str, Any], path: Path) -> None:
+    """Refused: pickles are torch's."""
+    raise NotImplementedError(
+        f"{path} is named as a pickle, which only torch writes: name it .safetensors instead, which both "
+        "engines read, or set MCORE_BACKEND=torch."
+    )
+
+
+def device_of(where: Any) -> str:
+    """The device's full name ("cuda" is "cuda:0"). Raises RuntimeError where ONNX Runtime has no provider for it."""
+    found = available(device(where))
+    return found.type if found == CPU else f"{found.type}:{found.index or 0}"
+
+
+def best_device() -> str:
+    """A GPU where ONNX Runtime has one, else the CPU."""
+    import onnxruntime
+
+    return "cuda:0" if PROVIDERS["cuda"] in onnxruntime.get_available_providers() else "cpu"
+
+
+def tensorrt_device(where: Any) -> str:
+    """The name under which TensorRT runs on a GPU: `where` tells which."""
+    return f"tensorrt:{device(where).index or 0}"
+
+
+def private(tensor: Tensor) -> Tensor:
+    """The tensor itself: no word of this engine writes in an array that it was given."""
+    return tensor
+
+
+def inferring(where: str, precision: str | None) -> contextlib.AbstractContextManager[Any]:
+    """Nothing to switch: there are no gradients here. Raises NotImplementedError for a precision."""
+    if precision is not None:
+        raise NotImplementedError(
+            f"precision={precision!r}: ONNX Runtime computes in the types of the graph; cast the network "
+            "(network.half()) and its input instead, or set MCORE_BACKEND=torch."
+        )
+    return contextlib.nullcontext()
+
+
+def free_memory(where: str) -> None:
+    """Drops the sessions, and the memory that their arenas hold; the next call makes its own anew."""
+    from mcore.exchange import onnx_module
+    from mcore.platform import session
+
+    session.clear()
+    onnx_module.clear()
+    gc.collect()
+
+
+def check_runs_programs(path: Path) -> None:
+    """Refuses programs of torch."""
+    raise NotImplementedError(
+        f"load_model: {path} is a program of torch, which this engine cannot run. Load it with MCORE_BACKEND=torch "
+        "and trust=True, or export the model that it was made of (toplatform) and load the .onnx here."
+    )
+
+
+def read_program(path: Path, where: str) -> Any:
+    """Refused."""
+    check_runs_programs(path)
+
+
+def read_tensorrt(path: Path, where: str, shape: tuple[int, ...], folder: str) -> Any:
+    """An ONNX file run by ONNX Runtime's TensorRT provider, which builds its engine now, for `shape`.
+
+    Raises:
+        RuntimeError: this onnxruntime has no TensorRT; the providers that it has are listed.
+    """
+    from mcore.exchange.onnx_module import OnnxModule
+
+    target = available(device(tensorrt_device(where)))
+    module = OnnxModule(path)
+    module.provider_options = {"trt_engine_cache_enable": True, "trt_engine_cache_path": folder}
+    module.to(target)
+    module.warm(shape, target)
+    return module
 
 
 def namespace() -> Any:

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import gc
 import inspect
 import pickle
 import re
+import types
+import zipfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +17,7 @@ import ml_dtypes
 import numpy as np
 import torch
 
+from mcore.exchange.atomic import atomic_file
 from mcore.exchange.errors import ModelFileError
 
 NAME = "torch"
@@ -86,6 +92,122 @@ def run(module: torch.nn.Module, arguments: tuple[Any, ...]) -> Any:
         arguments = tuple(argument.to(state.device) for argument in arguments)
     with torch.no_grad():
         return module(*arguments)
+
+
+def load_state(module: torch.nn.Module, state: Mapping[str, Any], strict: bool) -> None:
+    """Loads a state as torch does, whole or not at all: torch copies entry by entry, and tells at the end."""
+    held = dict(module.state_dict(keep_vars=True).items())
+    before = {name: value.detach().clone() for name, value in held.items() if is_tensor(value)}
+    try:
+        module.load_state_dict(state, strict=strict)
+    except BaseException:
+        with torch.no_grad():
+            for name, value in before.items():
+                held[name].copy_(value)
+        raise
+
+
+def write_pickle(state: Mapping[str, Any], path: Path) -> None:
+    """Writes a state as torch.save does: whole, or not at all."""
+    with atomic_file(path) as file:
+        torch.save(state, file)
+
+
+def device_of(device: Any) -> str:
+    """The device's full name ("cuda" is "cuda:0", or whichever is current). Raises RuntimeError where there is none."""
+    try:
+        where = torch.device(device)
+        torch.empty(0, device=where)
+    # Torch has no class for it: an assertion where it was built without, a RuntimeError of the driver otherwise.
+    except (RuntimeError, AssertionError, TypeError, NotImplementedError) as error:
+        usable = ["cpu", *(f"cuda:{index}" for index in range(torch.cuda.device_count()))]
+        raise RuntimeError(
+            f"device {str(device)!r} is not available: {_first_line(error)}; this torch has {', '.join(usable)}."
+        ) from error
+    if where.index is None and where.type == "cuda":
+        return f"cuda:{torch.cuda.current_device()}"
+    return str(where)
+
+
+def best_device() -> str:
+    """A GPU where there is one, else the CPU."""
+    return device_of("cuda") if torch.cuda.is_available() else "cpu"
+
+
+def private(tensor: torch.Tensor) -> torch.Tensor:
+    """A tensor that a network may write in place without the caller seeing it."""
+    return tensor.detach().clone()
+
+
+def inferring(device: str, precision: str | None) -> contextlib.AbstractContextManager[Any]:
+    """A block that keeps nothing for gradients; in a lower precision only where one is named.
+
+    Not torch's inference mode: what a network makes and keeps inside it (a mask, a table of positions) could take no
+    part in training afterwards.
+    """
+    stack = contextlib.ExitStack()
+    stack.enter_context(torch.no_grad())
+    if precision is not None:
+        stack.enter_context(torch.autocast(torch.device(device).type, dtype=getattr(torch, precision)))
+    return stack
+
+
+def free_memory(device: str) -> None:
+    """Gives the memory of a GPU that torch holds but doesn't use back to others."""
+    if torch.device(device).type == "cuda":
+        gc.collect()
+        torch.cuda.empty_cache()
+
+
+def check_runs_programs(path: Path) -> None:
+    """Nothing to refuse: programs of torch run here."""
+
+
+def read_program(path: Path, device: str) -> torch.nn.Module:
+    """TorchScript (.jit), or a program of torch.export (.ts). It can run code of its own: only for trusted files.
+
+    Raises:
+        ModelFileError: the file is damaged or something else.
+    """
+    if not zipfile.is_zipfile(path):
+        raise ModelFileError(f"{path}: no program of torch, which is a zip archive; damaged, truncated or foreign.")
+    try:
+        if path.suffix.lower() == ".jit":
+            return torch.jit.load(str(path), map_location=device)
+        with open(path, "rb") as file:
+            program = torch.export.load(file)
+    # The readers raise whatever damaged content makes them stumble over.
+    except (RuntimeError, ValueError, TypeError, KeyError, AttributeError, AssertionError, zipfile.BadZipFile) as error:
+        kind = "TorchScript" if path.suffix.lower() == ".jit" else "a program of torch.export"
+        raise ModelFileError(f"{path}: damaged, or not {kind}: {_first_line(error)}") from error
+    return _of_program(program, device)
+
+
+def _of_program(program: Any, device: str) -> torch.nn.Module:
+    from torch.export.passes import move_to_device_pass
+
+    module = move_to_device_pass(program, device).module()
+    # Its mode was fixed when it was written, and torch's own train() and eval() raise: here they change nothing.
+    module.train = types.MethodType(_as_it_is, module)  # type: ignore[method-assign]
+    module.eval = types.MethodType(_as_it_is, module)  # type: ignore[method-assign]
+    return module
+
+
+def _as_it_is(self: torch.nn.Module, mode: bool = True) -> torch.nn.Module:
+    return self
+
+
+def read_tensorrt(path: Path, device: str, shape: tuple[int, ...], folder: str) -> Any:
+    """Refused: TensorRT is reached through ONNX Runtime, which is the other engine's."""
+    try:
+        import onnxruntime
+
+        found = f"this onnxruntime has {', '.join(onnxruntime.get_available_providers())}"
+    except ImportError:
+        found = "onnxruntime is not installed"
+    raise NotImplementedError(
+        f"load_model: {path}: TensorRT runs through ONNX Runtime: set MCORE_BACKEND=platform ({found})."
+    )
 
 
 def namespace() -> Any:

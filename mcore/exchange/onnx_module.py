@@ -48,6 +48,8 @@ class OnnxModule(Module):
         self._names = list(loaded.arrays)
         loaded.arrays = {}
         self._model, self._source = loaded.model, loaded.source
+        # What the execution provider is told beyond its device: ONNX Runtime's own names.
+        self.provider_options: dict[str, Any] = {}
         self._describe()
         self._session(CPU)
 
@@ -127,14 +129,15 @@ class OnnxModule(Module):
         """The session for these weights; the one before is freed before a new one is made."""
         weights = self.parameters_by_name()
         versions = tuple((p._uid, p._version) for p in weights.values())
-        key = (where, session.get_num_threads(), versions)
+        options = self.provider_options
+        key = (where, session.get_num_threads(), versions, tuple(options.items()))
         kept = _sessions.get(self)
         if kept is not None and kept[0] == key:
             return kept[1][0]
         _sessions.pop(self, None)
         del kept
         try:
-            opened = _open(self._model, weights, where)
+            opened = _open(self._model, weights, where, options)
         except Exception as error:
             opened = self._converted(weights, where, error)
         _sessions[self] = (key, opened)
@@ -147,7 +150,7 @@ class OnnxModule(Module):
             raise RuntimeError(f"{self._source}: ONNX Runtime refuses it: {_first_line(refusal)}") from refusal
         try:
             model = onnx_inline.converted(self._loaded(), proto.OPSET)
-            return _open(model, weights, where)
+            return _open(model, weights, where, self.provider_options)
         except Exception as error:
             raise NotImplementedError(
                 f"{self._source}: {label}: ONNX Runtime has no kernel for it, nor after conversion to operator set "
@@ -157,6 +160,15 @@ class OnnxModule(Module):
     def _loaded(self) -> Loaded:
         arrays = {name: p._data() for name, p in self.parameters_by_name().items()}
         return Loaded(self._model, arrays, self._source)
+
+    def warm(self, shape: Sequence[int], where: device) -> None:
+        """Runs on zeros of `shape`, so that a provider that builds engines does so now and not at the first call."""
+        if len(self._inputs) != 1:
+            names = ", ".join(slot.name for slot in self._inputs)
+            raise NotImplementedError(f"{self._source}: it takes {len(self._inputs)} inputs ({names}); one is warmed.")
+        kind = onnx.helper.tensor_dtype_to_np_dtype(self._inputs[0].code)
+        zeros = np.zeros(tuple(shape), kind)
+        self(Tensor._of(zeros, dtypes.from_numpy(zeros.dtype), where))
 
     def extra_repr(self) -> str:
         """Source, inputs and number of nodes."""
@@ -242,7 +254,14 @@ def _placed(root: Module, name: str) -> Tensor:
     return found
 
 
-def _open(model: onnx.ModelProto, weights: dict[str, Tensor], where: device) -> tuple[Any, Any]:
+def clear() -> None:
+    """Drops every session of a graph; the next call of its module makes one anew."""
+    _sessions.clear()
+
+
+def _open(
+    model: onnx.ModelProto, weights: dict[str, Tensor], where: device, options: dict[str, Any]
+) -> tuple[Any, Any]:
     """A session, and the arrays that it reads while it lives."""
     whole = onnx.ModelProto()
     whole.CopyFrom(model)
@@ -254,7 +273,7 @@ def _open(model: onnx.ModelProto, weights: dict[str, Tensor], where: device) -> 
             whole.graph.initializer.append(proto.external_proto(name, array, parameter._dtype))
         else:
             whole.graph.initializer.append(onnx.numpy_helper.from_array(np.array(array), name))
-    return session.open_session(whole, where, externals), externals
+    return session.open_session(whole, where, externals, options), externals
 
 
 def unknown_node(text: str, model: onnx.ModelProto) -> str | None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from mcore.platform.tensor import CPU, device
 
 PROVIDERS = {
@@ -11,8 +13,12 @@ PROVIDERS = {
 }  # fmt: skip
 
 
-def providers_of(where: device) -> list:
-    """Execution providers for a device. Raises RuntimeError listing those available where it has none."""
+def providers_of(where: device, options: dict[str, Any] | None = None) -> list:
+    """Execution providers for a device, the first with `options`, by the runtime's own names, besides its number.
+
+    Raises:
+        RuntimeError: it has none; those available are listed.
+    """
     import onnxruntime
 
     available = onnxruntime.get_available_providers()
@@ -25,7 +31,10 @@ def providers_of(where: device) -> list:
         )
     if where.type == "cpu":
         return [name]
-    return [(name, {"device_id": where.index or 0}), PROVIDERS["cpu"]]
+    # What TensorRT has no kernel for, CUDA's provider may.
+    beside = [PROVIDERS["cuda"]] if where.type == "tensorrt" and PROVIDERS["cuda"] in available else []
+    number = {"device_id": where.index or 0}
+    return [(name, {**number, **(options or {})}), *((each, number) for each in beside), PROVIDERS["cpu"]]
 
 
 def available(where: device) -> device:

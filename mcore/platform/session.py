@@ -92,7 +92,9 @@ def probe(op: str, dtype: dtypes.dtype) -> dtypes.dtype | None:
 # --- sessions
 
 
-def open_session(model: Any, where: device, externals: dict[str, np.ndarray]) -> Any:
+def open_session(
+    model: Any, where: device, externals: dict[str, np.ndarray], provider_options: dict[str, Any] | None = None
+) -> Any:
     """An ONNX Runtime session; raises where the runtime silently dropped the provider."""
     import onnxruntime
 
@@ -101,7 +103,7 @@ def open_session(model: Any, where: device, externals: dict[str, np.ndarray]) ->
         names = list(externals)
         values = [ort_value(array) for array in externals.values()]
         options.add_external_initializers(names, values)
-    providers = providers_of(where)
+    providers = providers_of(where, provider_options)
     content = model if isinstance(model, bytes) else model.SerializeToString()
     session = onnxruntime.InferenceSession(content, options, providers=providers)
     wanted = providers[0] if isinstance(providers[0], str) else providers[0][0]
