@@ -26,16 +26,20 @@ class Sized(Component):
         """
         raise NotImplementedError(f"{type(self).__name__} doesn't tell its sizes: output_size is missing.")
 
-    def valid_sizes(self, around: int, *, axis: int = 0, count: int = 5) -> dict[int, int]:
+    def refusal(self, size: Sequence[int]) -> str | None:
+        """Why an image of `size` (pixels by axis) is refused though each axis fits; None where it isn't."""
+        return None
+
+    def valid_sizes(self, around: int, *, axis: int = 0, count: int = 5, least: int = 1) -> dict[int, int]:
         """The `count` sizes of an axis nearest to `around` that fit, each with that of the result, ascending.
 
-        Empty where none fits that is near.
+        None is less than `least` pixels. Empty where none fits that is near.
         """
         found: dict[int, int] = {}
         for distance in range(_FARTHEST):
             # Of two that are equally near, the smaller comes first.
             for pixels in dict.fromkeys((around - distance, around + distance)):
-                result = self.output_size(pixels, axis) if pixels > 0 else None
+                result = self.output_size(pixels, axis) if pixels >= least else None
                 if result is not None and len(found) < count:
                     found[pixels] = result
             if len(found) == count:
@@ -56,6 +60,15 @@ class Sized(Component):
                     f"{type(self).__name__}: {int(pixels)} pixels along axis {axis + 2} don't go through its levels; "
                     f"{near}{advice}."
                 )
+        # Only asked, never part of the result: sizes may as well be plain numbers.
+        whole = [int(pixels) for pixels in size]
+        reason = self.refusal(whole)
+        if reason is not None:
+            fitting = " and ".join(", ".join(map(str, sizes)) for sizes in valid_sizes(self, whole, count=2))
+            raise SizeError(
+                f"{type(self).__name__}: {'x'.join(map(str, whole))} pixels {reason}; sizes that fit are, axis by "
+                f"axis, {fitting}."
+            )
 
 
 def valid_sizes(net: Module, around: int | Sequence[int], *, count: int = 5) -> list[dict[int, int]]:
@@ -83,7 +96,11 @@ def valid_sizes(net: Module, around: int | Sequence[int], *, count: int = 5) -> 
         raise ValueError(
             f"valid_sizes: around={around} are {len(wanted)} numbers, but {type(net).__name__} has {net.dims} axes."
         )
-    return [net.valid_sizes(pixels, axis=axis, count=count) for axis, pixels in enumerate(wanted)]
+    found = [net.valid_sizes(pixels, axis=axis, count=count) for axis, pixels in enumerate(wanted)]
+    # Any go with any others where the smallest do. Those of the last axis grow: along z, there may be few pixels.
+    while all(found) and net.refusal([min(sizes) for sizes in found]) is not None:
+        found[-1] = net.valid_sizes(wanted[-1], axis=net.dims - 1, count=count, least=min(found[-1]) + 1)
+    return found
 
 
 __all__ = ["SizeError", "Sized", "valid_sizes"]

@@ -62,3 +62,15 @@ def xavier(net: Module) -> None:
             init.xavier_uniform_(weight)
             if bias is not None:
                 init.zeros_(bias)
+
+
+def kaiming_fan_in(net: Module, *, slope: float = 0.0) -> None:
+    """Draws every convolution's weight so that maps keep their variance through an activation of this slope below 0.
+
+    Transposed convolutions and biases stay as they are.
+
+    Source: He et al., arXiv:1502.01852, equations 10 and 15.
+    """
+    for module in net.modules():
+        if type(module).__name__ in ("Conv1d", "Conv2d", "Conv3d"):
+            init.kaiming_normal_(module.weight, a=slope, mode="fan_in", nonlinearity="leaky_relu")

@@ -56,7 +56,8 @@ class Report:
     """What became of each entry of a file, by our names; `unexpected` by the file's.
 
     `matched` stood there under our name and `renamed` under another; both are loaded, and so is what was
-    `adapted`. `layout` tells whose names they were; `norm_eps` was set, where it isn't None.
+    `adapted`. `layout` tells whose names they were; `norm_eps` was set, where it isn't None. `assumed` were in no
+    file of this kind, whose layers had none of them, and have the values that stand for that.
     """
 
     file: str
@@ -65,6 +66,7 @@ class Report:
     renamed: list[str] = field(default_factory=list)
     adapted: list[str] = field(default_factory=list)
     skipped: list[str] = field(default_factory=list)
+    assumed: list[str] = field(default_factory=list)
     missing: list[str] = field(default_factory=list)
     unexpected: list[str] = field(default_factory=list)
     norm_eps: float | None = None
@@ -80,7 +82,8 @@ def load_weights(net: Module, weights: str | os.PathLike[str] | Mapping[str, Any
 
     A network names the layers that see the image and those that score classes, `first_conv` and `classifier`, one or
     a tuple; where it doesn't, its parts do. Where these score boxes, `num_classes` tells how many numbers of each box
-    are scores, and `before_classes` how many come before them.
+    are scores, and `before_classes` how many come before them. Where files of a kind lack all of some entries, the
+    network's `assumed` tells the number that stands for one.
 
     Raises:
         ValueError: nothing matched, or shapes don't fit; nothing was changed.
@@ -112,11 +115,23 @@ def load_weights(net: Module, weights: str | os.PathLike[str] | Mapping[str, Any
             new[key] = value
         getattr(report, "renamed" if kind == "matched" and source != key else kind).append(key)
     report.missing = [key for key in state if key not in named and not key.endswith("num_batches_tracked")]
+    _assume(net, report, new)
     _judge(net, report, wrong, state, named)
     net.load_state_dict(new)
     if layout.norm_eps is not None:
         report.norm_eps = _set_eps(net, layout.norm_eps)
     return report
+
+
+def _assume(net: Module, report: Report, new: dict[str, Tensor]) -> None:
+    """Fills in what the file lacks because layers of its kind have none of it, as the network tells."""
+    told = getattr(net, "assumed", None)
+    values = {} if told is None else {key: value for key in new if (value := told(key)) is not None}
+    # Where the file has some, the others are missing.
+    if values and set(values) <= set(report.missing):
+        new.update({key: mcore.full_like(new[key], value) for key, value in values.items()})
+        report.assumed = list(values)
+        report.missing = [key for key in report.missing if key not in values]
 
 
 def renamed(
