@@ -3,5 +3,14 @@
 from models import lazy
 from models.catalog import NAMES
 
-__getattr__, __dir__ = lazy.names(__name__, NAMES["network"])
-__all__ = [*NAMES["network"]]
+# What goes with networks, and no configuration builds by name.
+_OTHERS = {
+    "Architecture": "models.networks.architecture:Architecture",
+    "ArchitectureConfig": "models.networks.architecture:ArchitectureConfig",
+    "DummyArchitectureConfig": "models.networks.architecture:DummyArchitectureConfig",
+    "CNNectomeUNetConfig": "models.networks.cnnectome:CNNectomeUNetConfig",
+    "Coordinate": "models.utils.coordinate:Coordinate",
+}
+
+__getattr__, __dir__ = lazy.names(__name__, NAMES["network"] | _OTHERS)
+__all__ = [*NAMES["network"], *_OTHERS]
