@@ -285,16 +285,14 @@ _TOLD_BY_STATE = {"bias": "in_proj_bias", "add_bias_kv": "bias_k"}
 
 
 def module_of(source: Any) -> torch.nn.Module:
-    """The module of an artifact. Raises NotImplementedError for other ONNX files."""
+    """The module of an artifact as its own class, of any other ONNX graph as an `OnnxModule`."""
     import sys
 
-    from mcore.exchange import imports, safety
+    from mcore.exchange import imports
 
     found = imports.of_artifact(source, sys.modules[__name__])
-    if found is None:
-        safety.read_model(source)  # a damaged or missing file is told as such
-        raise NotImplementedError(
-            "fromplatform: the torch engine reads the project's own artifacts (folders with a model.json); other "
-            "ONNX files are read with MCORE_BACKEND=platform for now."
-        )
-    return found
+    if found is not None:
+        return found
+    from mcore.exchange.onnx_torch import OnnxModule
+
+    return OnnxModule(source)

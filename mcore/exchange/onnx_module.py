@@ -18,6 +18,7 @@ import onnx
 
 from mcore.exchange import onnx_inline, safety
 from mcore.exchange.safety import Loaded
+from mcore.exchange.slots import Slot, ordered, own_inputs
 from mcore.ort_values import array_of, ort_value
 from mcore.platform import dtypes, proto, session
 from mcore.platform.graph import active
@@ -54,11 +55,7 @@ class OnnxModule(Module):
         self._session(CPU)
 
     def _describe(self) -> None:
-        held = {t.name for t in self._model.graph.initializer} | set(self._names)
-        held |= {s.values.name for s in self._model.graph.sparse_initializer}
-        # Old files list initializers as inputs too; in newer ones that makes them defaults, which stay.
-        kept = [info for info in self._model.graph.input if info.name not in held]
-        inputs = [_copy(info) for info in kept]
+        inputs = [_copy(info) for info in own_inputs(self._model.graph, self._names)]
         del self._model.graph.input[:]
         self._model.graph.input.extend(inputs)
         if self._model.ir_version < 4:  # only from there on may initializers not be inputs
@@ -86,17 +83,8 @@ class OnnxModule(Module):
         return results[0] if len(results) == 1 else tuple(results)
 
     def _ordered(self, args: tuple, kwargs: dict[str, Any]) -> list[Tensor]:
-        names = [slot.name for slot in self._inputs]
-        given = dict(zip(names, args, strict=False))
-        unknown = [name for name in kwargs if name not in names]
-        twice = [name for name in kwargs if name in given]
-        given.update(kwargs)
-        if len(args) > len(names) or unknown or twice or len(given) < len(names):
-            raise TypeError(
-                f"{self._source}: the graph takes {len(names)} inputs ({', '.join(names)}); got {len(args)} in order"
-                + (f" and {', '.join(kwargs)} by name." if kwargs else ".")
-            )
-        return [slot.fitting(given[slot.name], self._source) for slot in self._inputs]
+        given = ordered(self._inputs, args, kwargs, self._source)
+        return [slot.fitting(value, self._source) for slot, value in zip(self._inputs, given, strict=True)]
 
     # --- running
 
@@ -188,43 +176,16 @@ class OnnxModule(Module):
         return out
 
 
-class _Slot:
-    """One input of a graph: what it takes."""
-
-    def __init__(self, info: onnx.ValueInfoProto) -> None:
-        self.name = info.name
-        self.kind = info.type.tensor_type if info.type.HasField("tensor_type") else None
-        self.code = self.kind.elem_type if self.kind is not None else 0
-        self.shape: list[int | str | None] | None = None
-        if self.kind is not None and self.kind.HasField("shape"):
-            self.shape = [
-                axis.dim_value if axis.HasField("dim_value") else axis.dim_param or None for axis in self.kind.shape.dim
-            ]
-        del self.kind
-
+class _Slot(Slot):
     def fitting(self, value: Any, source: str) -> Tensor:
         """The tensor, if it fits. Raises TypeError or RuntimeError saying what came and what fits."""
         if not isinstance(value, Tensor):
             if not isinstance(value, np.ndarray | np.generic):
                 raise TypeError(f"{source}: input {self.name} takes a tensor, got {type(value).__name__}.")
             value = Tensor._of(np.array(value))
-        if value._dtype.onnx != self.code:
-            wanted = onnx.TensorProto.DataType.Name(self.code).lower()
-            raise RuntimeError(f"{source}: input {self.name} takes {wanted}, got {value._dtype.name}.")
-        got = list(map(int, value._shape))
-        if self.shape is not None and (
-            len(got) != len(self.shape)
-            or any(isinstance(n, int) and n != m for n, m in zip(self.shape, got, strict=True))
-        ):
-            wanted = "x".join("?" if n is None else str(n) for n in self.shape) or "scalar"
-            raise RuntimeError(
-                f"{source}: input {self.name} takes {wanted}, got {'x'.join(map(str, got)) or 'scalar'}."
-            )
+        self.check_type(value._dtype.onnx == self.code, value._dtype.name, source)
+        self.check_sizes(list(map(int, value._shape)), source)
         return value
-
-    def __str__(self) -> str:
-        sizes = "?" if self.shape is None else "x".join("?" if n is None else str(n) for n in self.shape)
-        return f"{self.name} ({sizes})"
 
 
 def _place(root: Module, name: str, parameter: Parameter) -> None:

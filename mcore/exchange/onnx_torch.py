@@ -1,0 +1,150 @@
+"""Any ONNX graph as a Module of the torch engine: its nodes run as torch's functions, so it trains.
+
+Float initializers are parameters under their own names, as on the platform engine; those that no gradient should
+reach (running statistics of a batch norm, scales of a resize) are buffers. Ints, and what stands in Constant nodes,
+belong to the graph: they follow the module from device to device, and are no part of `state_dict`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+
+from mcore.exchange import safety
+from mcore.exchange.bridge_torch import tensor_of
+from mcore.exchange.operators.reading import Reader
+from mcore.exchange.operators.running import OPERATORS, Graph, Run
+from mcore.exchange.operators.table import DTYPES, Node
+from mcore.exchange.slots import Slot, ordered, own_inputs
+from mcore.torch.module import Module, Parameter
+
+
+class OnnxModule(Module):
+    """A graph from a file, an artifact's folder, bytes or a ModelProto, trainable.
+
+    Shapes: those of the graph's inputs; one tensor returns, or a tuple where the graph has several outputs.
+
+    Args:
+        source: a path, bytes or a ModelProto.
+
+    It comes in eval mode, where it computes what the file says. In train mode batch norms go by the batch and their
+    running statistics follow, and dropouts drop, as torch's layers do. An initializer that several nodes read is one
+    parameter: some exporters store equal weights once, and these are then trained as one.
+
+    Raises:
+        ModelFileError: the file is damaged, foreign or unsafe.
+        NotImplementedError: operators that have no counterpart in torch; all are listed.
+    """
+
+    def __init__(self, source: Any) -> None:
+        super().__init__()
+        loaded = safety.read_model(source)
+        reader = Reader(loaded)
+        self._source, self._graph = loaded.source, reader.graph
+        self._slots = [Slot(info) for info in own_inputs(reader.model.graph, loaded.arrays)]
+        fixed = _fixed(self._graph, set(loaded.arrays))
+        self._weights: list[tuple[str, tuple[str, ...]]] = []
+        for name, array in loaded.arrays.items():
+            self._weights.append((name, _place(self, name, tensor_of(array), trained=name not in fixed)))
+        self._held = torch.nn.Module()
+        for key, tensor in reader.constants.items():
+            self._held._buffers[key] = tensor
+            self._held._non_persistent_buffers_set.add(key)
+        self.eval()
+
+    def parameters_by_name(self) -> dict[str, torch.Tensor]:
+        """The float initializers: their names in the file, and the parameters or buffers that they are now."""
+        return {name: _placed(self, path) for name, path in self._weights}
+
+    def forward(self, *args: Any, **kwargs: Any) -> Any:
+        """The graph's outputs for its inputs, given in order or by name."""
+        given = ordered(self._slots, args, kwargs, self._source)
+        weights = self.parameters_by_name()
+        floats = next((w.dtype for w in weights.values()), None)
+        for slot, value in zip(self._slots, given, strict=True):
+            _check(slot, value, floats, self._source)
+        run = Run(self._source, self._held._buffers, self._device(given, weights), training=self.training)
+        values = {**run.values(self._graph), **weights}
+        values |= {slot.name: value for slot, value in zip(self._slots, given, strict=True)}
+        results = [run.tensor(value) for value in run.through(self._graph, values)]
+        return results[0] if len(results) == 1 else tuple(results)
+
+    def _device(self, given: list[Any], weights: dict[str, torch.Tensor]) -> torch.device:
+        for value in (*weights.values(), *self._held._buffers.values(), *given):
+            if isinstance(value, torch.Tensor):
+                return value.device
+        return torch.device("cpu")
+
+    def extra_repr(self) -> str:
+        """Source, inputs and number of nodes."""
+        return f"{self._source}, inputs: {', '.join(map(str, self._slots))}, {len(self._graph.nodes)} nodes"
+
+
+def _fixed(graph: Graph, names: set[str]) -> set[str]:
+    """Those of `names` that are read only where no gradient should reach."""
+    fixed, trained = set(), set(graph.outputs)
+    for node in _all_nodes(graph):
+        for index, name in enumerate(node.inputs):
+            (fixed if index in OPERATORS[node.op].fixed else trained).add(name)
+    return (fixed - trained) & names
+
+
+def _all_nodes(graph: Graph) -> Iterator[Node]:
+    for node in graph.nodes:
+        yield node
+        for value in node.attributes.values():
+            if isinstance(value, Graph):
+                yield from _all_nodes(value)
+
+
+def _place(root: torch.nn.Module, name: str, tensor: torch.Tensor, *, trained: bool) -> tuple[str, ...]:
+    """Puts a weight below `root` under its dotted name, whatever the name; the name's parts.
+
+    Straight into the dictionaries: registering refuses names that aren't identifiers, or that a module has already
+    for itself ("train", "/conv/weight", "a..b").
+    """
+    *path, last = name.split(".")
+    at = root
+    for part in path:
+        below = at._modules.get(part)
+        if below is None:
+            below = at._modules[part] = Module()
+        at = below
+    if trained:
+        at._parameters[last] = Parameter(tensor)
+    else:
+        at._buffers[last] = tensor
+    return (*path, last)
+
+
+def _placed(root: torch.nn.Module, path: tuple[str, ...]) -> torch.Tensor:
+    """The weight of a dotted name."""
+    at: Any = root
+    for part in path[:-1]:
+        at = at._modules[part]
+    last = path[-1]
+    if last in at._parameters:
+        found = at._parameters[last]
+    else:
+        found = at._buffers[last] if last in at._buffers else getattr(at, last)
+    if found is None:
+        raise RuntimeError(f"weight {'.'.join(path)} was set to None, but the graph needs it.")
+    return found
+
+
+def _check(slot: Slot, value: Any, floats: torch.dtype | None, source: str) -> None:
+    """Raises TypeError or RuntimeError saying what came and what fits."""
+    if not slot.code:  # a sequence, or an optional value
+        return
+    if not isinstance(value, torch.Tensor):
+        raise TypeError(f"{source}: input {slot.name} takes a tensor, got {type(value).__name__}.")
+    kind = DTYPES.get(slot.code)
+    # A module that was turned to another type of floats takes those.
+    turned = kind is not None and kind.is_floating_point and value.dtype == floats
+    slot.check_type(value.dtype == kind or turned, str(value.dtype).removeprefix("torch."), source)
+    slot.check_sizes(value.shape, source)
+
+
+__all__ = ["OnnxModule"]

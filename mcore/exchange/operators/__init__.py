@@ -1,0 +1,1 @@
+"""ONNX's operators in torch's functions: the table of words read backwards, one file a family."""
