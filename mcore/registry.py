@@ -30,8 +30,8 @@ KINDS = ("network", "backbone", "neck", "head", "attention", "block")
 OTHER_KINDS = ("layer", "function", "optimizer", "tool")
 GROUP = "mcore.components"
 ANY_VERSION = ">=0.0.0"
-# A clone that isn't installed has no entry points; this project's own table is found all the same.
-OWN = "models.catalog:NAMES"
+# A clone that isn't installed has no entry points; this project's own tables are found all the same.
+OWN = ("models.catalog:NAMES", "models.catalog_convnet:CONVNET")
 
 
 class UnknownComponent(LookupError):
@@ -89,7 +89,8 @@ class _Registry:
         if self.announced:
             return
         points = {point.value: point.load for point in importlib.metadata.entry_points(group=GROUP)}
-        points.setdefault(OWN, _own_table)
+        for own in OWN:
+            points.setdefault(own, functools.partial(_own_table, own))
         for load in points.values():
             for kind, names in load().items():
                 for name, target in names.items():
@@ -274,8 +275,8 @@ def _same_target(a: Any, b: Any) -> bool:
     return (a.__module__, a.__qualname__) == (b.__module__, b.__qualname__)
 
 
-def _own_table() -> Mapping[str, Mapping[str, Any]]:
-    module, _, attribute = OWN.partition(":")
+def _own_table(place: str) -> Mapping[str, Mapping[str, Any]]:
+    module, _, attribute = place.partition(":")
     if importlib.util.find_spec(module.partition(".")[0]) is None:
         return {}
     return getattr(importlib.import_module(module), attribute)

@@ -99,7 +99,8 @@ class _Builder:
         else:
             inner = self.inside(entry)
             partial = spec.get("@mode") == "partial"
-            constructor = entry.load()
+            with _located(path, entry.name):
+                constructor = entry.load()
             # A function of torch checks what it is given by itself, in more spellings than its signature shows.
             if entry.kind != "function":
                 found = check_arguments(constructor, arguments, title=entry.name, partial=partial)

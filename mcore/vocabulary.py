@@ -198,6 +198,13 @@ INIT = (
     *("orthogonal_", "sparse_"),
 )
 
+# --- torch.optim, which the torch engine alone has ------------------------------------------------
+
+OPTIMIZERS = (
+    *("ASGD", "Adadelta", "Adafactor", "Adagrad", "Adam", "AdamW", "Adamax", "LBFGS", "Muon", "NAdam", "RAdam"),
+    *("RMSprop", "Rprop", "SGD", "SparseAdam"),
+)
+
 # --- What torch says and ONNX cannot --------------------------------------------------------------
 
 _FAMILIES = (

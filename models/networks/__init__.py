@@ -2,6 +2,7 @@
 
 from models import lazy
 from models.catalog import NAMES
+from models.catalog_convnet import PRIMITIVES, TOOLS
 
 # What goes with networks, and no configuration builds by name.
 _OTHERS = {
@@ -10,6 +11,13 @@ _OTHERS = {
     "DummyArchitectureConfig": "models.networks.architecture:DummyArchitectureConfig",
     "CNNectomeUNetConfig": "models.networks.cnnectome:CNNectomeUNetConfig",
     "Coordinate": "models.utils.coordinate:Coordinate",
+    # The convnet's, which specs of its namespace name; its UNet has another name here.
+    "ConvnetUNet": "models.networks.convnet:UNet",
+    "ConvBlock": "models.networks.convnet:ConvBlock",
+    **PRIMITIVES,
+    **TOOLS,
+    "save_model": "mcore.checkpoint:save_model",
+    "load_and_run_model": "mcore.volumes:load_and_run_model",
 }
 
 __getattr__, __dir__ = lazy.names(__name__, NAMES["network"] | _OTHERS)
