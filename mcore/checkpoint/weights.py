@@ -119,22 +119,19 @@ def _is_entry(name: Any, value: Any) -> bool:
 
 def _of_components(state: Mapping[str, Any], names: Sequence[str], strip: bool, file: Path) -> dict[str, Any]:
     taken: dict[str, Any] = {}
-    source: dict[str, str] = {}
     there = sorted({key.partition(".")[0] for key in state})
     for name in names:
         prefix = f"{name}."
-        below = [key for key in state if key.startswith(prefix)]
+        below = {
+            key.removeprefix(prefix) if strip else key: value for key, value in state.items() if key.startswith(prefix)
+        }
+        twice = [key for key in below if key in taken]
+        if twice:
+            _warn(f"{file}: {len(twice)} entries of {name!r}, such as {twice[0]}, replace those of a component before")
         if not below:
-            _warn_absent(name, there, file)
-        for key in below:
-            short = key.removeprefix(prefix) if strip else key
-            if source.setdefault(short, key) != key:
-                warnings.warn(
-                    f"load_weights_file: {source[short]} and {key} of {file} are both {short}; the later is taken.",
-                    stacklevel=4,
-                )
-                source[short] = key
-            taken[short] = state[key]
+            likely = nearest(name, there, most=1)
+            _warn(f"{file} has nothing below {name!r}" + (f" (did you mean {likely[0]!r}?)" if likely else ""))
+        taken |= below
     if not taken:
         raise ValueError(
             f"load_weights_file: {file} has nothing below component_names {list(names)}; it has {_some(there)}."
@@ -142,10 +139,9 @@ def _of_components(state: Mapping[str, Any], names: Sequence[str], strip: bool, 
     return taken
 
 
-def _warn_absent(name: str, there: Sequence[str], file: Path) -> None:
-    likely = nearest(name, there, most=1)
-    meant = f" (did you mean {likely[0]!r}?)" if likely else ""
-    warnings.warn(f"load_weights_file: {file} has nothing below {name!r}{meant}.", stacklevel=5)
+def _warn(text: str) -> None:
+    # Told at the line that called load_weights_file.
+    warnings.warn(f"load_weights_file: {text}.", stacklevel=4)
 
 
 def _remapped(state: Mapping[str, Any], rules: Mapping[str, str], file: Path) -> dict[str, Any]:
