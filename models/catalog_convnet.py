@@ -32,11 +32,12 @@ PRIMITIVES = {
     "MultiHeaded": f"{_BLOCKS}.multihead:MultiHeaded",
     "MultiHeadedOutput": f"{_BLOCKS}.multihead:MultiHeadedOutput",
 }
-# What works with whole models: it reads files that hold data alone.
+# What works with whole models: it reads files that hold data alone. Not the functions of Python themselves, which
+# run programs for whoever says that they trust them: a spec can't say so.
 TOOLS = {
-    "load_model": "mcore.checkpoint:load_model",
+    "load_model": "mcore.volumes.in_specs:load_model",
     "load_weights_file": "mcore.checkpoint:load_weights_file",
-    "SimpleInferenceRunner": "mcore.volumes:SimpleInferenceRunner",
+    "SimpleInferenceRunner": "mcore.volumes.in_specs:SimpleInferenceRunner",
 }
 
 _VERSIONS: dict[str, dict[str, Mapping[str, str]]] = {
@@ -49,7 +50,7 @@ _VERSIONS: dict[str, dict[str, Mapping[str, str]]] = {
     },
     "block": {
         "ConvBlock": {
-            ">=0.0.2": "models.networks.convnet:ConvBlock",
+            ">=0.0.2": "models.networks.convnet_block:ConvBlock",
             "<=0.0.1": "models.networks.convnet_v1:ConvBlock",
         },
     },

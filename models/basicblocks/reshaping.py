@@ -4,6 +4,7 @@ Source: the primitives of zetta_utils' convnet (github.com/ZettaAI/zetta_utils),
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import mcore
 from mcore import Module, Tensor
@@ -95,7 +96,9 @@ class Crop(Module):
             raise ValueError(
                 f"Crop: crop={list(self.crop)} leaves nothing of {[int(pixels) for pixels in size]} pixels."
             )
-        ends = (slice(amount, pixels - amount) for pixels, amount in zip(size, self.crop, strict=True))
+        ends: tuple[Any, ...] = tuple(
+            slice(amount, pixels - amount) for pixels, amount in zip(size, self.crop, strict=True)
+        )
         return x[(..., *ends)]
 
     def output_size(self, pixels: int, axis: int = 0) -> int | None:

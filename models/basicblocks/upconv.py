@@ -12,6 +12,9 @@ from mcore import Conv2d, GroupNorm, Module, ModuleDict, ModuleList, Sequential,
 from models.basicblocks.layers import Factory
 from models.utils.extents import chain
 
+_FINER = functools.partial(mcore.Upsample, scale_factor=2)
+_KEEPING = functools.partial(Conv2d, padding="same")
+
 
 class UpConv(Module):
     """Makes a map finer, then convolves it.
@@ -36,8 +39,8 @@ class UpConv(Module):
         in_channels: int,
         out_channels: int,
         kernel_size: int | Sequence[int],
-        upsampler: Factory = functools.partial(mcore.Upsample, scale_factor=2),
-        conv: Factory = functools.partial(Conv2d, padding="same"),
+        upsampler: Factory = _FINER,
+        conv: Factory = _KEEPING,
     ) -> None:
         super().__init__()
         self.upsampler = upsampler()

@@ -13,7 +13,7 @@ _OTHERS = {
     "Coordinate": "models.utils.coordinate:Coordinate",
     # The convnet's, which specs of its namespace name; its UNet has another name here.
     "ConvnetUNet": "models.networks.convnet:UNet",
-    "ConvBlock": "models.networks.convnet:ConvBlock",
+    "ConvBlock": "models.networks.convnet_block:ConvBlock",
     **PRIMITIVES,
     **TOOLS,
     "save_model": "mcore.checkpoint:save_model",

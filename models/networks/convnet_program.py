@@ -132,13 +132,13 @@ def fitted(x: Tensor, kept: Tensor, *, have: int, want: int, dims: int | None, o
 
 
 def check_factory(title: str, **factories: Any) -> None:
-    """Refuses what isn't a constructor.
+    """Refuses what isn't a constructor; None stands for one that is known elsewhere, or for none.
 
     Raises:
         TypeError: a layer, or another value.
     """
     for name, value in factories.items():
-        if isinstance(value, Module) or not callable(value):
+        if value is not None and (isinstance(value, Module) or not callable(value)):
             what = f"a {type(value).__name__} that is built" if isinstance(value, Module) else repr(value)
             raise TypeError(
                 f"{title}: {name} is {what}, but one is made for each place; give a constructor, "

@@ -6,19 +6,16 @@ Names: layers are numbered as there, so its files of weights load as they are.
 """
 
 from collections.abc import Mapping, Sequence
-from functools import partial
-from typing import Any
 
-import mcore
-from mcore import AvgPool2d, Conv2d, LeakyReLU, Module, Tensor
+from mcore import Conv2d, LeakyReLU, Module, Tensor
 from mcore.specs import takes
 from models.backbones.base import Weights
 from models.basicblocks.layers import Factory
-from models.networks import convnet
-from models.networks.convnet_program import Programmed, Setting, activation_of, check_factory
+from models.networks.convnet_levels import Levels, Parts
+from models.networks.convnet_program import Setting, activation_of
 
 
-class UNet(Programmed):
+class UNet(Levels):
     """The convnet's U-Net of version 0.0.0: lowered maps join before a map is raised.
 
     Shapes:
@@ -31,8 +28,10 @@ class UNet(Programmed):
         kernel_sizes: of the convolutions of every block: see `models.networks.convnet.ConvBlock`.
         conv: see there.
         strides: see there.
-        downsample: makes what lowers a map, from nothing, or from channels in and out where it needs them.
-        upsample: makes what raises a map, from channels in and out, or from nothing where it doesn't take these.
+        downsample: makes what lowers a map, from nothing, or from channels in and out where it needs them; means of
+            2 pixels along every axis, where left out.
+        upsample: makes what raises a map, from channels in and out, or from nothing where it doesn't take these;
+            twice as fine, where left out.
         activation: see there.
         normalization: see there.
         paddings: see there.
@@ -57,8 +56,8 @@ class UNet(Programmed):
         kernel_sizes: Setting = 3,
         conv: Factory = Conv2d,
         strides: Setting | None = None,
-        downsample: Factory = partial(AvgPool2d, kernel_size=2),
-        upsample: Factory = partial(mcore.Upsample, scale_factor=2),
+        downsample: Factory | None = None,
+        upsample: Factory | None = None,
         activation: Factory = LeakyReLU,
         normalization: Factory | None = None,
         paddings: Setting = "same",
@@ -69,40 +68,24 @@ class UNet(Programmed):
         *,
         weights: Weights = None,
     ) -> None:
-        title = type(self).__name__
-        convnet.check_blocks(title, list_num_channels)
-        check_factory(title, conv=conv, activation=activation, downsample=downsample, upsample=upsample)
-        if normalization is not None:
-            check_factory(title, normalization=normalization)
-        super().__init__()
-        blocks, half = [tuple(channels) for channels in list_num_channels], len(list_num_channels) // 2
-        inside = convnet.skips_by_block(title, skips, blocks)
-        same: dict[str, Any] = {
-            "kernel_sizes": kernel_sizes,
-            "conv": conv,
-            "strides": strides,
-            "activation": activation,
-            "normalization": normalization,
-            "paddings": paddings,
-            "padding_modes": padding_modes,
-        }
-        numbers = []
-        for index, channels in enumerate(blocks):
-            if index:
-                self._add_between(
-                    title, index, blocks, downsample if index <= half else upsample, normalization, activation
-                )
-            final = index == len(blocks) - 1
-            ends = (normalize_last, activate_last) if final else (True, True)
-            block = convnet.ConvBlock(
-                channels, skips=inside[index], normalize_last=ends[0], activate_last=ends[1], **same
-            )
-            if index == 0:
-                self.dims = block.dims
-            numbers.append((self.add(block), block))
-        self.first_conv = f"layers.{numbers[0][0]}.{numbers[0][1].first_conv}"
-        self.classifier = f"layers.{numbers[-1][0]}.{numbers[-1][1].classifier}"
+        parts = Parts(
+            kernel_sizes, conv, strides, activation, normalization, paddings, padding_modes, downsample, upsample
+        )
+        super().__init__(list_num_channels, parts, skips=skips, ends=(normalize_last, activate_last))
         self._complete(weights)
+
+    def between(self, index: int, parts: Parts) -> None:
+        lowers = index <= self.middle
+        if not lowers:
+            self._check_join(index)
+            self.mark("join", len(self.blocks) - index)
+        layer = self.lowering(index, parts, _lowering) if lowers else self.raising(index, parts, _raising)
+        self.add(layer, what="lower" if lowers else "run")
+        if parts.normalization is not None:
+            self.add(parts.normalization(self.blocks[index][0]))
+        self.add(activation_of(parts.activation, pure=False))
+        if lowers:
+            self.mark("keep", index)
 
     def joined(self, x: Tensor, kept: Mapping[int, Tensor], number: int) -> Tensor:
         return x + kept[number]
@@ -110,39 +93,14 @@ class UNet(Programmed):
     def joined_size(self, pixels: int, kept: Mapping[int, int], number: int) -> int | None:
         return pixels if kept[number] == pixels else None
 
-    def _add_between(
-        self,
-        title: str,
-        index: int,
-        blocks: Sequence[Sequence[int]],
-        factory: Factory,
-        normalization: Factory | None,
-        activation: Factory,
-    ) -> None:
-        """What leads from the block before to this one."""
-        lowers = index <= len(blocks) // 2
-        comes, wanted = blocks[index - 1][-1], blocks[index][0]
-        if not lowers:
-            self._check_join(title, index, blocks)
-            self.mark("join", len(blocks) - index)
-        layer = _lowering(factory, comes, wanted) if lowers else _raising(factory, comes, wanted)
-        way = "downsample" if lowers else "upsample"
-        convnet.check_between(title, way, layer, index, blocks, dims=self.dims)
-        self.add(layer, what="lower" if lowers else "run")
-        if normalization is not None:
-            self.add(normalization(wanted))
-        self.add(activation_of(activation, pure=False))
-        if lowers:
-            self.mark("keep", index)
-
-    def _check_join(self, title: str, index: int, blocks: Sequence[Sequence[int]]) -> None:
-        level = len(blocks) - index
-        have, want = blocks[level][0], blocks[index - 1][-1]
+    def _check_join(self, index: int) -> None:
+        level = len(self.blocks) - index
+        have, want = self.blocks[level][0], self.blocks[index - 1][-1]
         # One channel is added to all.
         if have not in (1, want):
             raise ValueError(
-                f"{title}: block {level} starts with {have} channels, which are added to the {want} that block "
-                f"{index - 1} ends with; let them agree."
+                f"{type(self).__name__}: block {level} starts with {have} channels, which are added to the {want} "
+                f"that block {index - 1} ends with; let them agree."
             )
 
 

@@ -6,14 +6,13 @@ Names: layers are numbered as there, so its files of weights load as they are.
 """
 
 from collections.abc import Mapping, Sequence
-from functools import partial
-from typing import Any, Literal
+from typing import Literal
 
 import mcore
-from mcore import AvgPool2d, Conv2d, LeakyReLU, Tensor
+from mcore import Conv2d, LeakyReLU, Tensor
 from models.backbones.base import Weights
 from models.basicblocks.layers import Factory
-from models.networks import convnet
+from models.networks.convnet_levels import Levels, Parts
 from models.networks.convnet_program import (
     Programmed,
     Setting,
@@ -78,9 +77,7 @@ class ConvBlock(Programmed):
         weights: Weights = None,
     ) -> None:
         title = type(self).__name__
-        check_factory(title, conv=conv, activation=activation)
-        if normalization is not None:
-            check_factory(title, normalization=normalization)
+        check_factory(title, conv=conv, activation=activation, normalization=normalization)
         super().__init__()
         convs = convolutions(
             title,
@@ -151,7 +148,7 @@ class ConvBlock(Programmed):
                 )
 
 
-class UNet(Programmed):
+class UNet(Levels):
     """The convnet's U-Net of version 0.0.1: norm and activation follow what lowers and what raises a map.
 
     Shapes:
@@ -165,8 +162,8 @@ class UNet(Programmed):
         conv: see there.
         strides: see there.
         downsample: makes what lowers a map, from `in_channels` and `out_channels`, or from nothing where it doesn't
-            take these.
-        upsample: makes what raises a map, likewise.
+            take these; means of 2 pixels along every axis, where left out.
+        upsample: makes what raises a map, likewise; twice as fine, where left out.
         activation: see there.
         normalization: see there.
         paddings: see there.
@@ -192,8 +189,8 @@ class UNet(Programmed):
         kernel_sizes: Setting = 3,
         conv: Factory = Conv2d,
         strides: Setting | None = None,
-        downsample: Factory = partial(AvgPool2d, kernel_size=2),
-        upsample: Factory = partial(mcore.Upsample, scale_factor=2),
+        downsample: Factory | None = None,
+        upsample: Factory | None = None,
         activation: Factory = LeakyReLU,
         normalization: Factory | None = None,
         paddings: Setting = "same",
@@ -207,50 +204,26 @@ class UNet(Programmed):
     ) -> None:
         title = type(self).__name__
         one_of(("sum", "concat"), of=title, unet_skip_mode=unet_skip_mode)
-        convnet.check_blocks(title, list_num_channels)
-        check_factory(title, conv=conv, activation=activation, downsample=downsample, upsample=upsample)
-        if normalization is not None:
-            check_factory(title, normalization=normalization)
-        super().__init__()
-        self.mode, half = unet_skip_mode, len(list_num_channels) // 2
-        blocks = [tuple(channels) for channels in list_num_channels]
-        inside = convnet.skips_by_block(title, skips, blocks)
-        same: dict[str, Any] = {
-            "kernel_sizes": kernel_sizes,
-            "conv": conv,
-            "strides": strides,
-            "activation": activation,
-            "normalization": normalization,
-            "paddings": paddings,
-            "padding_modes": padding_modes,
-        }
-        numbers = []
-        for index, channels in enumerate(blocks):
-            if index:
-                way, factory = ("downsample", downsample) if index <= half else ("upsample", upsample)
-                layer = sampler(factory, blocks[index - 1][-1], channels[0])
-                convnet.check_between(title, way, layer, index, blocks, dims=self.dims)
-                self.add(layer, what="lower" if index <= half else "run")
-                if normalization is not None:
-                    self.add(normalization(channels[0]))
-                self.add(activation_of(activation, pure=False))
-            if index > half:
-                check_join(title, blocks, index)
-                self.mark("join", len(blocks) - 1 - index)
-            doubled = [2 * channels[0], *channels[1:]] if index > half and unet_skip_mode == "concat" else channels
-            final = index == len(blocks) - 1
-            ends = (normalize_last, activate_last) if final else (True, True)
-            block = convnet.ConvBlock(
-                doubled, skips=inside[index], normalize_last=ends[0], activate_last=ends[1], **same
-            )
-            if index == 0:
-                self.dims = block.dims
-            numbers.append((self.add(block), block))
-            if index < half:
-                self.mark("keep", index)
-        self.first_conv = f"layers.{numbers[0][0]}.{numbers[0][1].first_conv}"
-        self.classifier = f"layers.{numbers[-1][0]}.{numbers[-1][1].classifier}"
+        parts = Parts(
+            kernel_sizes, conv, strides, activation, normalization, paddings, padding_modes, downsample, upsample
+        )
+        super().__init__(
+            list_num_channels, parts, skips=skips, ends=(normalize_last, activate_last), mode=unet_skip_mode
+        )
         self._complete(weights)
+
+    def between(self, index: int, parts: Parts) -> None:
+        lowers = index <= self.middle
+        if lowers:
+            self.mark("keep", index - 1)
+        layer = (self.lowering if lowers else self.raising)(index, parts, sampler)
+        self.add(layer, what="lower" if lowers else "run")
+        if parts.normalization is not None:
+            self.add(parts.normalization(self.blocks[index][0]))
+        self.add(activation_of(parts.activation, pure=False))
+        if not lowers:
+            self._check_join(index)
+            self.mark("join", len(self.blocks) - 1 - index)
 
     def joined(self, x: Tensor, kept: Mapping[int, Tensor], number: int) -> Tensor:
         if self.mode == "sum":
@@ -260,16 +233,11 @@ class UNet(Programmed):
     def joined_size(self, pixels: int, kept: Mapping[int, int], number: int) -> int | None:
         return pixels if kept[number] == pixels else None
 
-
-def check_join(title: str, blocks: Sequence[Sequence[int]], index: int) -> None:
-    """Refuses a map that joins with other channels than those of the block that takes it.
-
-    Raises:
-        ValueError: it has others.
-    """
-    other = len(blocks) - 1 - index
-    have, want = blocks[other][-1], blocks[index][0]
-    if have != want:
-        raise ValueError(
-            f"{title}: block {other} gives {have} channels to block {index}, which starts with {want}; let them agree."
-        )
+    def _check_join(self, index: int) -> None:
+        other = len(self.blocks) - 1 - index
+        have, want = self.blocks[other][-1], self.blocks[index][0]
+        if have != want:
+            raise ValueError(
+                f"{type(self).__name__}: block {other} gives {have} channels to block {index}, which starts with "
+                f"{want}; let them agree."
+            )
