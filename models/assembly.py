@@ -118,12 +118,17 @@ def build(read: config.Config) -> Any:
 
 
 def model_of(read: config.Config) -> Mapping[str, Any]:
-    """What stands under `model`; a bare name is a type without arguments.
+    """What stands under `model`; a bare name is a type without arguments, and `architecture` another word for type.
 
     Raises:
-        ConfigError: nothing, or no mapping.
+        ConfigError: nothing, or no mapping; or both words.
     """
     model = read.data.get("model")
+    # PyTorch Connectomics' word.
+    if isinstance(model, Mapping) and "architecture" in model:
+        if specs.type_of(model) is not None:
+            raise ConfigError([read.mistake(("model", "architecture"), "a model has a type or an architecture; one")])
+        model = {"type": model["architecture"], **{k: v for k, v in model.items() if k != "architecture"}}
     if isinstance(model, str):
         model = {"type": model}
     if not isinstance(model, Mapping):

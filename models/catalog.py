@@ -103,6 +103,7 @@ NAMES = {
         **_of("backbones.cspnet", "cspresnext50", "cs3darknet_s", "cs3darknet_m", "cs3darknet_l"),
         **_of("backbones.ssd_vgg", "ssd_vgg16"),
         **_of("backbones.encoder", "plain_encoder"),
+        **_of("backbones.symmetric", "rsunet"),
     },
     "neck": {
         **_of("necks.fpn", "FPN"),
@@ -125,6 +126,7 @@ NAMES = {
         **_of("heads.segmentation", "Segmentation", FCN="Segmentation"),
         **_of("heads.unet_decoder", "UNetDecoder"),
         **_of("heads.unetplusplus_decoder", "UNetPlusPlusDecoder"),
+        **_of("heads.symmetric_decoder", "SymmetricDecoder"),
         **_of("heads.linknet_decoder", "LinkNetDecoder"),
         **_of("heads.manet_decoder", "MAnetDecoder"),
         **_of("heads.fpn_decoder", "FPNDecoder"),

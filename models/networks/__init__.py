@@ -2,7 +2,7 @@
 
 from models import lazy
 from models.catalog import NAMES
-from models.catalog_convnet import PRIMITIVES, TOOLS
+from models.catalog_convnet import PRIMITIVES
 
 # What goes with networks, and no configuration builds by name.
 _OTHERS = {
@@ -15,8 +15,10 @@ _OTHERS = {
     "ConvnetUNet": "models.networks.convnet:UNet",
     "ConvBlock": "models.networks.convnet_block:ConvBlock",
     **PRIMITIVES,
-    **TOOLS,
+    "load_model": "mcore.checkpoint:load_model",
+    "load_weights_file": "mcore.checkpoint:load_weights_file",
     "save_model": "mcore.checkpoint:save_model",
+    "SimpleInferenceRunner": "mcore.volumes:SimpleInferenceRunner",
     "load_and_run_model": "mcore.volumes:load_and_run_model",
 }
 

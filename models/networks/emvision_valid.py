@@ -87,7 +87,8 @@ class VRUNet(SymmetricUNet):
         )
 
 
-class vrunet(VRUNet):  # noqa: D101 - the original's entry to the class, which says what it is
+# The original's entry to the class; its docstring and arguments are the class's.
+class vrunet(VRUNet):
     pass
 
 

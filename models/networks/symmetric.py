@@ -195,7 +195,8 @@ class SymmetricUNet(Sized):
     def spec(self) -> dict[str, Any]:
         """The type and the arguments; those of the activation stand among the others, as they were given."""
         spec = super().spec()
-        return {**spec, **spec.pop("act_params", {})}
+        more = spec.pop("act_params", {})
+        return spec | more
 
     def assumed(self, key: str) -> float | None:
         """What stands for an entry of the state in files whose norms had no weights; None where nothing does.

@@ -1,5 +1,7 @@
 """Sizes of patches for networks that take some sizes only."""
 
+from collections.abc import Iterator
+
 from models.sizing import Sized
 from models.utils.triples import Triple
 
@@ -22,8 +24,7 @@ def patch_size_pairs(net: Sized, count: int) -> list[tuple[Triple, Triple]]:
     if count < 0:
         raise ValueError(f"patch_size_pairs: count={count} is not 0 or more.")
     found: list[tuple[Triple, Triple]] = []
-    along = [[pixels for pixels in range(1, _FARTHEST) if _fits(net, pixels, axis)] for axis in range(3)]
-    for size in zip(*along, strict=False):
+    for size in zip(*(_fitting(net, axis) for axis in range(3)), strict=False):
         if len(found) == count:
             break
         # Some fit along each axis, and leave a norm too little.
@@ -45,5 +46,6 @@ def output_patch_sizes(net: Sized, count: int) -> list[Triple]:
     return [size for _, size in patch_size_pairs(net, count)]
 
 
-def _fits(net: Sized, pixels: int, axis: int) -> bool:
-    return net.output_size(pixels, axis) is not None
+def _fitting(net: Sized, axis: int) -> Iterator[int]:
+    """Pixels of an axis that fit, ascending."""
+    return (pixels for pixels in range(1, _FARTHEST) if net.output_size(pixels, axis) is not None)

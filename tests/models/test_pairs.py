@@ -41,6 +41,7 @@ BACKBONES = {
     "swin_tiny_patch4_window7_224": {},
     "mit_b0": {},
     "plain_encoder": {"in_channels": 3, "dims": 2},
+    "rsunet": {"in_channels": 3, "dims": 2},
 }
 # What heads can't do without.
 NEEDED = {
