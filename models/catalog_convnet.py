@@ -32,8 +32,7 @@ PRIMITIVES = {
     "MultiHeaded": f"{_BLOCKS}.multihead:MultiHeaded",
     "MultiHeadedOutput": f"{_BLOCKS}.multihead:MultiHeadedOutput",
 }
-# What works with whole models: it reads files that hold data alone. Not the functions of Python themselves, which
-# run programs for whoever says that they trust them: a spec can't say so.
+# What works with whole models: in specs, it reads files that hold data alone.
 TOOLS = {
     "load_model": "mcore.volumes.in_specs:load_model",
     "load_weights_file": "mcore.checkpoint:load_weights_file",

@@ -15,7 +15,7 @@ from tests.models.catalog import CATALOG
 done = []
 chosen = [entry for entry in CATALOG if entry.long == {long}]
 for entry in chosen:
-    net = create(entry.name, kind=entry.kind, **build_arguments(entry)).eval()
+    net = create(entry.name, kind=entry.kind, version=entry.version, **build_arguments(entry)).eval()
     arrays = [np.random.default_rng(k).standard_normal(s).astype(np.float32) for k, s in enumerate(entry.shapes)]
     inputs = [mcore.from_numpy(a) for a in arrays]
     net(tuple(inputs)) if entry.by_maps else net(*inputs)

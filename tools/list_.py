@@ -10,12 +10,15 @@ EXAMPLE = "mcore list backbone 'resnet*'"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("kind", nargs="?", help=f"one of {', '.join(registry.KINDS)}; all, where left out")
-    parser.add_argument("pattern", nargs="?", default="*", help="names to list, for example 'resnet*'")
+    parser.add_argument(
+        "pattern", nargs="?", default="*", help="names to list: 'resnet*', or 'convnet/*' of a namespace"
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
+    namespace, _, pattern = arguments.pattern.rpartition("/")
     kinds = [arguments.kind] if arguments.kind else registry.KINDS
-    found = {kind: registry.available(kind, arguments.pattern) for kind in kinds}
+    found = {kind: registry.available(kind, pattern, namespace=namespace) for kind in kinds}
     for kind, names in found.items():
         indent = "" if arguments.kind else "  "
         if names and not arguments.kind:

@@ -13,7 +13,8 @@ class Entry:
     """A name of the registry with small arguments, and shapes of its inputs at two sizes, the second odd.
 
     `shapes` has one shape for each input; a neck or head takes several maps. `again` are the shapes at
-    another size that the same network must take. What is `long` is tested by `make test-all` alone.
+    another size that the same network must take. What is `long` is tested by `make test-all` alone. A name of a
+    namespace is written behind it ("convnet/UNet"), with a `version` where these differ.
     """
 
     kind: str
@@ -23,6 +24,7 @@ class Entry:
     arguments: dict[str, Any] = field(default_factory=dict)
     note: str = ""
     long: bool = False
+    version: str | None = None
 
     @property
     def id(self):
@@ -43,9 +45,9 @@ def pyramid(*channels, n=1, size=(16, 12)):
     return tuple(shapes)
 
 
-def row(kind, name, shapes, again, note="", *, long=False, **arguments):
+def row(kind, name, shapes, again, note="", *, long=False, version=None, **arguments):
     """An `Entry`, with the arguments of its constructor written as such."""
-    return Entry(kind, name, shapes, again, arguments, note, long)
+    return Entry(kind, name, shapes, again, arguments, note, long, version)
 
 
 def sizes(kind, names, shapes, again, **arguments):

@@ -11,9 +11,9 @@ from tests.models.catalog import CATALOG
 from tests.models.golden import _input, fill
 
 
-def build(entry):
+def build(entry, **more):
     """The component of a row."""
-    return registry.create(entry.name, kind=entry.kind, **entry.arguments)
+    return registry.create(entry.name, kind=entry.kind, version=entry.version, **entry.arguments, **more)
 
 
 def filled(entry):
