@@ -110,7 +110,8 @@ def _checked(layout: Layout) -> Layout:
 def found_layout(theirs: Iterable[str], ours: Mapping[str, Any]) -> tuple[Layout, str]:
     """The layout, and the prefix to take off, with which most of `ours` are found among `theirs`.
 
-    Names as they are come first: a table has to find more to be chosen.
+    Names as they are come first: a table has to find more to be chosen. Where `theirs` has tensors, those that a
+    file holds twice under two prefixes are no two that fit alike.
     """
     keys = list(theirs)
     best, most, rival = (PLAIN, ""), 0, ""
@@ -120,7 +121,7 @@ def found_layout(theirs: Iterable[str], ours: Mapping[str, Any]) -> tuple[Layout
             count = sum(key.startswith(prefix) and key.removeprefix(prefix) in ours for key in named)
             if count > most:
                 best, most, rival = (layout, prefix), count, ""
-            elif count == most > 0 and layout is best[0]:
+            elif count == most > 0 and layout is best[0] and not _alike(theirs, named, ours, (best[1], prefix)):
                 rival = prefix
         if most == len(ours):
             break
@@ -129,6 +130,19 @@ def found_layout(theirs: Iterable[str], ours: Mapping[str, Any]) -> tuple[Layout
             f"weights: the file holds two that fit alike, {best[1]!r} and {rival!r}; say which: take={best[1] + '*'!r}."
         )
     return best
+
+
+def _alike(theirs: Iterable[str], named: list[str], ours: Iterable[str], prefixes: tuple[str, str]) -> bool:
+    """Whether a file holds the same tensors under two prefixes, as a module does that has a part in two places."""
+    if not isinstance(theirs, Mapping):
+        return False
+    tensors = dict(zip(named, theirs.values(), strict=True))
+    pairs = [[tensors.get(f"{prefix}{key}") for prefix in prefixes] for key in ours]
+    return all(a is b or (a is not None and b is not None and _equal(a, b)) for a, b in pairs)
+
+
+def _equal(one: Any, other: Any) -> bool:
+    return tuple(one.shape) == tuple(other.shape) and bool((one == other).all())
 
 
 def _prefixes_of(theirs: Iterable[str], ours: Mapping[str, Any]) -> list[str]:

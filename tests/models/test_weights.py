@@ -377,10 +377,20 @@ def test_what_the_file_has_not_is_told_and_nothing_is_loaded(published, options,
 
 def test_of_two_networks_in_a_file_one_has_to_be_named():
     state = resnet18().state_dict()
-    both = {f"{name}.{key}": value for name in ("teacher", "student") for key, value in state.items()}
+    both = {f"{name}.{key}": value + i for i, name in enumerate(("teacher", "student")) for key, value in state.items()}
 
     with pytest.raises(ValueError, match=r"two that fit alike, .teacher\.. and .student\..; say which: take=.teacher"):
         resnet18(weights={"state": both})
+
+
+def test_a_network_that_a_file_holds_twice_loads_as_one():
+    state = resnet18().state_dict()
+    twice = {f"{name}.{key}": value for name in ("network", "chain.0") for key, value in state.items()}
+
+    loaded = resnet18(weights={"state": twice})
+
+    assert loaded.weights_report.layout == "as they are, under 'network.'"
+    assert (loaded.conv1.weight == state["conv1.weight"]).all()
 
 
 @pytest.mark.parametrize("state", [{}, {"epoch": 3}, {"a": {"b": mcore.zeros(1)}}])
