@@ -137,7 +137,8 @@ class _Builder:
         version = spec.get("@version", version)
         entry = self.entry(spec, version, kind)
         if spec.get("@mode") == "partial":
-            return Partial(self, dict(spec), version, kind, path)
+            own = {key: value for key, value in spec.items() if key != "@mode"}
+            return Partial(self, own, version, kind, path)
         arguments = self.made(entry, spec, path, version)
         with _located(path, entry.name):
             return entry.load()(**arguments)
@@ -157,7 +158,7 @@ class _Builder:
 class Partial:
     """What `"@mode": "partial"` builds: a factory; each call builds anew what is nested in its spec.
 
-    The version that held where it stood holds in every call.
+    The version that held where it stood holds in every call. `spec` is what it stood as, without the mode.
     """
 
     builder: _Builder = field(repr=False)
@@ -175,13 +176,32 @@ class Partial:
     def written(self, version: str | None = None) -> dict[str, Any]:
         """The spec that builds it again inside one of `version`."""
         own = {} if self.version in (None, version) else {"@version": self.version}
-        return own | self.spec
+        return own | self.spec | {"@mode": "partial"}
+
+    def told(self) -> dict[str, Any]:
+        """Everything that `partial_of` makes it of, as data."""
+        where = {"namespace": self.builder.namespace, "version": self.version, "kind": self.kind}
+        return {"spec": self.written(self.version), **where}
 
     def takes(self, *args: Any, **kwargs: Any) -> bool:
         """Whether a call with these arguments, besides those in its spec, fits its constructor."""
         constructor = self.builder.entry(self.spec, self.version, self.kind).load()
         given = arguments_of(self.spec)
         return not given.keys() & kwargs.keys() and takes(constructor, *args, **given, **kwargs)
+
+
+def partial_of(told: Mapping[str, Any]) -> Partial:
+    """The factory that `Partial.told` told of, checked like any spec.
+
+    Raises:
+        TypeError: it is no factory, or an argument doesn't fit.
+        UnknownComponent, ValueError: as `build`.
+    """
+    spec, kind, version = told.get("spec"), told.get("kind"), told.get("version")
+    made = build(spec, kind=kind, namespace=told.get("namespace", ""), default_version=version)
+    if not isinstance(made, Partial):
+        raise TypeError(f"partial_of: {spec!r:.80} makes a {type(made).__name__}, no factory.")
+    return made
 
 
 def takes(factory: Any, *args: Any, **kwargs: Any) -> bool:
@@ -277,4 +297,4 @@ def _is_list(value: Any) -> bool:
     return isinstance(value, list | tuple)
 
 
-__all__ = ["Partial", "arguments_of", "build", "check", "takes", "type_of"]
+__all__ = ["Partial", "arguments_of", "build", "check", "partial_of", "takes", "type_of"]

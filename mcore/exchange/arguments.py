@@ -6,6 +6,7 @@ process has loaded already, and there to classes and functions at home in that p
 
 from __future__ import annotations
 
+import functools
 import importlib
 import inspect
 import sys
@@ -15,13 +16,14 @@ from typing import Any
 
 import numpy as np
 
+from mcore import specs
 from mcore.exchange.errors import ModelFileError
 
 # Packages whose modules a name may bring in, and that are trusted to hold only components.
 OWN = ("models", "mcore")
 # Keys of the one-entry mappings that stand for what JSON lacks.
-TUPLE, SET, DICT, FLOAT, DTYPE, NAME, MODULE, SAME = (
-    "$tuple", "$set", "$dict", "$float", "$dtype", "$name", "$module", "$same",
+TUPLE, SET, DICT, FLOAT, DTYPE, NAME, MODULE, SAME, PARTIAL, FACTORY = (
+    "$tuple", "$set", "$dict", "$float", "$dtype", "$name", "$module", "$same", "$partial", "$factory",
 )  # fmt: skip
 
 
@@ -72,6 +74,11 @@ class Writer:
             return {NAME: self.name(value, where)}
         if self.engine.is_module(value):
             return self.module(value, where)
+        if isinstance(value, functools.partial):
+            held = {"of": value.func, "args": list(value.args), "keywords": dict(value.keywords)}
+            return {PARTIAL: {key: self.value(item, f"{where}.{key}") for key, item in held.items()}}
+        if isinstance(value, specs.Partial):
+            return {FACTORY: {key: self.value(item, where) for key, item in value.told().items()}}
         raise TypeError(
             f"{where}: {value!r:.80} ({type(value).__name__}) cannot be written into model.json. Give it as numbers, "
             "strings, lists, modules or classes that can be imported, or export with description=False."
@@ -153,7 +160,20 @@ class Reader:
             self.made.append(None)
             self.made[place] = self.make(self.module_class(str(data.get("class"))), data["arguments"])
             return self.made[place]
+        if key == PARTIAL and isinstance(data, dict) and data.keys() == {"of", "args", "keywords"}:
+            held = {name: self.value(item) for name, item in data.items()}
+            if callable(held["of"]) and isinstance(held["args"], list) and isinstance(held["keywords"], dict):
+                return functools.partial(held["of"], *held["args"], **held["keywords"])
+        if key == FACTORY and isinstance(data, dict):
+            return self.factory(self.value(data))
         raise self.bad(f"an argument says {key}: {data!r:.60}, which means nothing here")
+
+    def factory(self, told: Mapping[str, Any]) -> Any:
+        """What a spec with "@mode": "partial" builds: it names what the registry has, and nothing else."""
+        try:
+            return specs.partial_of(told)
+        except (TypeError, ValueError, LookupError) as error:
+            raise self.bad(f"a factory can't be built: {error}") from error
 
     def make(self, cls: type, arguments: Mapping[str, Any]) -> Any:
         """An instance of a class, from its arguments as data."""

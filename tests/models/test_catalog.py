@@ -64,7 +64,7 @@ def test_every_public_class_is_in_the_catalogue_or_exempt():
 
 def _documented():
     """Constructors by kind, name and versions; words of torch have its own pages."""
-    for kind, name, versions, place in PLACES:
+    for kind, name, versions, _ in PLACES:
         version = versions and versions.lstrip("<>=")
         yield (kind, name, versions), registry.lookup(name, kind, version=version).load()
     for kind in ("layer", "tool"):
@@ -76,7 +76,7 @@ def _documented():
 CONSTRUCTORS = dict(_documented())
 
 
-@pytest.mark.parametrize("kind,name,versions", CONSTRUCTORS)
+@pytest.mark.parametrize(("kind", "name", "versions"), CONSTRUCTORS)
 def test_every_argument_is_told_of(kind, name, versions):
     constructor = CONSTRUCTORS[kind, name, versions]
     told = re.search(r"^Args:\n(.*?)(?:\n\n|\Z)", inspect.getdoc(constructor), re.DOTALL | re.MULTILINE)
