@@ -173,19 +173,24 @@ class Cache:
     def get(self, recorder: Recorder, outputs: Sequence[int], where: device) -> Session:
         """The session for this recording, made if there is none with these weights."""
         key = (tuple(recorder.nodes), tuple(outputs), where)
-        session = self.sessions.get(key)
+        sessions = self.sessions  # the same to the end, where another thread clears meanwhile
+        session = sessions.get(key)
         if session is not None:
             if not recorder.states or session.versions == [t._version for t in recorder.states.values()]:
                 session.used = next(self._clock)
                 return session
-            del self.sessions[key], session  # freed before its successor is made
+            del sessions[key], session  # freed before its successor is made
         self.built += 1
-        session = self.sessions[key] = _build(recorder, outputs, where)
+        session = sessions[key] = _build(recorder, outputs, where)
         # A clock instead of an ordered dictionary: moving a key to its end would hash the whole recording again.
         session.used = next(self._clock)
-        while len(self.sessions) > self.limit:
-            del self.sessions[min(self.sessions, key=lambda k: self.sessions[k].used)]
+        while len(sessions) > self.limit:
+            del sessions[min(sessions, key=lambda k: sessions[k].used)]
         return session
+
+    def clear(self) -> None:
+        """Drops every session."""
+        self.sessions = {}
 
 
 # Whole graphs hold a copy of their weights each; sessions of single words are small.
@@ -194,8 +199,8 @@ graphs, words = Cache(16), Cache(512)
 
 def clear() -> None:
     """Drops every session, and with them their copies of the weights."""
-    graphs.sessions.clear()
-    words.sessions.clear()
+    graphs.clear()
+    words.clear()
 
 
 def _build(recorder: Recorder, outputs: Sequence[int], where: device) -> Session:

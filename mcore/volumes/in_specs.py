@@ -22,7 +22,17 @@ def load_model(
     *,
     default_version: str | None = None,
 ) -> Any:
-    """`mcore.checkpoint.load_model` of what is data; the arguments are its own."""
+    """`mcore.checkpoint.load_model` of what is data.
+
+    Args:
+        path: a `.json`, an `.onnx` or an artifact's folder.
+        device: where the model shall be.
+        use_cache: keep it, and give the same object again.
+        input_shape: the shape that TensorRT builds its engine for.
+        tensorrt_enabled: run an ONNX file through TensorRT.
+        tensorrt_cache_dir: where TensorRT keeps its engines.
+        default_version: of a `.json`: the version of what names none; not that of the spec that this stands in.
+    """
     return checkpoint.load_model(
         path, device, use_cache, input_shape, tensorrt_enabled, tensorrt_cache_dir, default_version=default_version
     )
@@ -44,7 +54,23 @@ def SimpleInferenceRunner(  # by its name in specs
     precision: str | None = None,
     default_version: str | None = None,
 ) -> volumes.SimpleInferenceRunner:
-    """`mcore.volumes.SimpleInferenceRunner` of what is data; the arguments are its own."""
+    """`mcore.volumes.SimpleInferenceRunner` of what is data.
+
+    Args:
+        model_path: a file or folder that `load_model` reads.
+        apply_sigmoid: the result's sigmoid.
+        is_3d: put axes before a tile until it has 5.
+        skip_zeros: don't run tiles of nothing but zeros.
+        output_channels: the channels that the network gives.
+        cleanup_frequency: free memory after each so many tiles.
+        model: a spec of a module, or a path.
+        device: where to run.
+        skip_0_tiles: another name of `skip_zeros`.
+        unsqueeze_to: put axes before a tile until it has so many.
+        keep_axes: leave axes that were added in the result.
+        precision: "bfloat16" or "float16" computes in it, on the torch engine.
+        default_version: as for `load_model`.
+    """
     return volumes.SimpleInferenceRunner(
         model_path, apply_sigmoid, is_3d, skip_zeros, output_channels, cleanup_frequency,
         model=model, device=device, skip_0_tiles=skip_0_tiles, unsqueeze_to=unsqueeze_to, keep_axes=keep_axes,

@@ -8,6 +8,7 @@ from mcore import Conv2d, Sequential, checkpoint
 from mcore.checkpoint import load_model
 from mcore.exchange.errors import ModelFileError
 from tests.checkpoint.tiny import Older, Tiny, tiny_is_registered, write
+from tests.isolation import run
 
 __all__ = ["tiny_is_registered"]
 SPEC = {"@type": "Tiny", "@version": "0.0.2", "channels": 3}
@@ -156,6 +157,16 @@ def test_an_artifact_comes_back_with_its_weights(artifact, name):
     np.testing.assert_allclose(loaded(x).detach().numpy(), net(x).detach().numpy(), rtol=1e-5, atol=1e-6)
 
 
+def test_any_onnx_file_becomes_a_module(tmp_path):
+    net = Sequential(Conv2d(1, 2, 3, padding=1)).eval()
+    x = mcore.randn(1, 1, 6, 5)
+    (tmp_path / "net.onnx").write_bytes(mcore.to_onnx(net, x).SerializeToString())
+
+    loaded = load_model(tmp_path / "net.onnx")
+
+    np.testing.assert_allclose(loaded(x).detach().numpy(), net(x).detach().numpy(), rtol=1e-5, atol=1e-6)
+
+
 @pytest.mark.parametrize("content", [b"PK\x03\x04 a zip archive", b"", b"\x00" * 64])
 @pytest.mark.parametrize("suffix", [".json", ".onnx"])
 def test_other_files_under_these_names_are_refused(tmp_path, suffix, content):
@@ -252,3 +263,29 @@ def test_a_program_is_refused_where_it_is_not_trusted_or_cannot_run(tmp_path, su
 
     with pytest.raises(ModelFileError if TORCH else NotImplementedError, match=match):
         load_model(path)
+
+
+@pytest.mark.parametrize(
+    ("engine", "hidden"),
+    [("platform", ("torch",)), ("torch", ("onnx", "onnxruntime"))],
+    ids=["platform without torch", "torch without onnx and onnxruntime"],
+)
+def test_each_engine_loads_saves_and_runs_specs_without_the_packages_of_the_other(tmp_path, engine, hidden):
+    said = run(
+        f"""
+        import json, numpy as np
+        from mcore.checkpoint import load_model, load_weights_file, save_model
+        from mcore.volumes import SimpleInferenceRunner
+
+        path = {str(tmp_path / "net.json")!r}
+        with open(path, "w") as file:
+            json.dump({{"@type": "torch.nn.Conv2d", "in_channels": 1, "out_channels": 2, "kernel_size": 3}}, file)
+        save_model(load_model(path), path.replace("json", "safetensors"))
+        net = load_weights_file(load_model(path), path.replace("json", "safetensors"))
+        print(SimpleInferenceRunner(net)(np.ones((1, 1, 5, 5), "float32")).shape)
+        """,
+        engine=engine,
+        without=hidden,
+    )
+
+    assert said == "(1, 2, 3, 3)"
