@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 LIMIT = 2
+# The files of an artifact that make its module.
+ARTIFACT = ("model.onnx", "model.onnx.data", "model.json", "state.safetensors")
 # Where exporters put weights that are too large for the graph's own file.
 _BESIDE = ("{name}.data", "{name}_data", "{stem}.data")
 
@@ -45,14 +47,13 @@ def clear_model_cache() -> None:
 
 
 def stamp(path: Path) -> Stamp:
-    """Change time and size of a model's files: of those in its folder where it's an artifact, which has several."""
-    folder = path if path.is_dir() else path.parent if (path.parent / "model.json").is_file() else None
+    """Change time and size of a model's files: an artifact has several, and a graph's weights may lie beside it."""
+    folder = path if path.is_dir() else path.parent if path.name == ARTIFACT[0] else None
     if folder is not None:
-        files = sorted(file for file in folder.iterdir() if file.is_file())
+        files = [folder / name for name in ARTIFACT]
     else:
-        named = (path.with_name(form.format(name=path.name, stem=path.stem)) for form in _BESIDE)
-        files = [path, *(file for file in named if file.is_file())]
-    return tuple(_of_file(file) for file in files)
+        files = [path, *(path.with_name(form.format(name=path.name, stem=path.stem)) for form in _BESIDE)]
+    return tuple(_of_file(file) for file in files if file.exists())
 
 
 def _of_file(file: Path) -> tuple[str, int, int, int]:

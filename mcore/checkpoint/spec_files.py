@@ -73,6 +73,8 @@ def unwrapped(data: Any, path: Path) -> tuple[Any, str | None]:
         raise ModelFileError(f"{path}: a spec is a mapping with an '@type', not a {type(data).__name__}.")
     if type_of(data) is not None:
         return data, None
+    if "format" in data and "class" in data:
+        raise ModelFileError(f"{path}: the description of an artifact, no spec; give its folder, {path.parent}.")
     held = [key for key in WRAPPED if key in data]
     others = [key for key in data if key not in (*WRAPPED, VERSION) and not key.startswith("@")]
     if len(held) != 1 or others:

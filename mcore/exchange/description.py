@@ -163,6 +163,18 @@ def read(folder: Path) -> dict[str, Any]:
     return found
 
 
+def stands_in(folder: Path) -> bool:
+    """Whether `folder` has a description; a spec of a network may have its file's name, beside an ONNX file."""
+    path = folder / FILE
+    if not path.is_file() or path.stat().st_size > LARGEST:
+        return path.is_file()
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError):
+        return True  # `read` tells what is wrong with it
+    return isinstance(found, dict) and "format" in found
+
+
 def check_files(folder: Path, description: Mapping[str, Any], names: list[str] | None = None) -> None:
     """Compares files with the hashes that were taken when they were written.
 

@@ -36,7 +36,7 @@ def of_artifact(source: Any, engine: ModuleType) -> Any | None:
         return None
     path = Path(source)
     folder = path if path.is_dir() else path.parent if path.name == MODEL else None
-    if folder is None or not (folder / description.FILE).is_file():
+    if folder is None or not description.stands_in(folder):
         return None
     said = description.read(folder)
     reader = Reader(engine, str(folder / description.FILE))

@@ -167,6 +167,24 @@ def test_any_onnx_file_becomes_a_module(tmp_path):
     np.testing.assert_allclose(loaded(x).detach().numpy(), net(x).detach().numpy(), rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.usefixtures("tiny_is_registered")
+def test_a_spec_and_an_onnx_file_of_one_name_stand_beside_each_other(tmp_path):
+    net = Sequential(Conv2d(1, 2, 3, padding=1)).eval()
+    x = mcore.randn(1, 1, 6, 5)
+    write(tmp_path / "model.json", SPEC)
+    (tmp_path / "model.onnx").write_bytes(mcore.to_onnx(net, x).SerializeToString())
+
+    graph = load_model(tmp_path / "model.onnx")
+
+    np.testing.assert_allclose(graph(x).detach().numpy(), net(x).detach().numpy(), rtol=1e-5, atol=1e-6)
+    assert type(load_model(tmp_path / "model.json")) is Tiny
+
+
+def test_the_description_of_an_artifact_is_no_spec(artifact):
+    with pytest.raises(ModelFileError, match=r"the description of an artifact, no spec; give its folder, .*net"):
+        load_model(artifact[1] / "model.json")
+
+
 @pytest.mark.parametrize("content", [b"PK\x03\x04 a zip archive", b"", b"\x00" * 64])
 @pytest.mark.parametrize("suffix", [".json", ".onnx"])
 def test_other_files_under_these_names_are_refused(tmp_path, suffix, content):

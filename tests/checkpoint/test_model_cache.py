@@ -138,3 +138,11 @@ def test_the_stamp_of_a_graph_sees_its_external_data_change(tmp_path):
     write(tmp_path / "net.onnx.data", "other weights")
 
     assert stamp(path) != before
+
+
+def test_other_files_in_a_models_folder_change_nothing(tmp_path):
+    path = write(tmp_path / "model.onnx", "graph")
+    before = stamp(path), stamp(tmp_path)
+    write(tmp_path / "result.txt", "numbers")
+
+    assert (stamp(path), stamp(tmp_path)) == before
