@@ -185,9 +185,13 @@ class Partial:
 
     def takes(self, *args: Any, **kwargs: Any) -> bool:
         """Whether a call with these arguments, besides those in its spec, fits its constructor."""
-        constructor = self.builder.entry(self.spec, self.version, self.kind).load()
         given = arguments_of(self.spec)
-        return not given.keys() & kwargs.keys() and takes(constructor, *args, **given, **kwargs)
+        return not given.keys() & kwargs.keys() and takes(self.constructor, *args, **given, **kwargs)
+
+    @property
+    def constructor(self) -> Any:
+        """What it calls."""
+        return self.builder.entry(self.spec, self.version, self.kind).load()
 
 
 def partial_of(told: Mapping[str, Any]) -> Partial:

@@ -131,6 +131,23 @@ def fitted(x: Tensor, kept: Tensor, *, have: int, want: int, dims: int | None, o
     return crop_middle(kept, x.shape[-axes:], of=of)
 
 
+def added(x: Tensor, kept: Tensor, *, dims: int | None, of: str) -> Tensor:
+    """A map and another of its size.
+
+    Raises:
+        ValueError: the other has another size.
+    """
+    axes = dims or x.ndim - 2
+    size, other = x.shape[-axes:], kept.shape[-axes:]
+    if any(a != b for a, b in zip(size, other, strict=True)):
+        have, want = [int(pixels) for pixels in other], [int(pixels) for pixels in size]
+        raise ValueError(
+            f"{of}: {have} pixels are to be added to {want}; this version cuts none off. Take a size that the levels "
+            'divide and paddings="same", or version 0.0.2.'
+        )
+    return x + kept
+
+
 def check_factory(title: str, **factories: Any) -> None:
     """Refuses what isn't a constructor; None stands for one that is known elsewhere, or for none.
 
@@ -241,8 +258,8 @@ def convolutions(
     )
     made = []
     for index, (kernel, stride, padding, mode) in enumerate(settings):
+        _check_axes(title, conv, kernel_sizes=kernel, strides=stride, paddings=padding)
         layer = conv(num_channels[index], num_channels[index + 1], kernel, stride, padding, padding_mode=mode)
-        _check_axes(title, layer, kernel_sizes=kernel, strides=stride, paddings=padding)
         if getattr(layer, "bias", None) is not None:
             init.zeros_(layer.bias)  # type: ignore[arg-type]  # a parameter, since it isn't None
         made.append(layer)
@@ -255,13 +272,13 @@ def axes(layers: Sequence[Module], kernel_sizes: Setting) -> int | None:
     return axes_of(layers[0]) or (len(first) if isinstance(first, tuple) else None)
 
 
-def _check_axes(title: str, layer: Module, **settings: Any) -> None:
-    count = axes_of(layer)
+def _check_axes(title: str, conv: Factory, **settings: Any) -> None:
+    count = axes_of(conv)
     for name, value in settings.items():
         if count and isinstance(value, tuple) and len(value) != count:
             raise ValueError(
-                f"{title}: {name} has {list(value)} for {type(layer).__name__}, which has {count} axes; "
-                f"give {count} numbers, or one for all."
+                f"{title}: {name} has {list(value)} for a convolution of {count} axes; give {count} numbers, or one "
+                "for all."
             )
 
 

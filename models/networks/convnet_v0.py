@@ -12,7 +12,7 @@ from mcore.specs import takes
 from models.backbones.base import Weights
 from models.basicblocks.layers import Factory
 from models.networks.convnet_levels import Levels, Parts
-from models.networks.convnet_program import Setting, activation_of
+from models.networks.convnet_program import Setting, activation_of, added
 
 
 class UNet(Levels):
@@ -88,7 +88,7 @@ class UNet(Levels):
             self.mark("keep", index)
 
     def joined(self, x: Tensor, kept: Mapping[int, Tensor], number: int) -> Tensor:
-        return x + kept[number]
+        return added(x, kept[number], dims=self.dims, of=type(self).__name__)
 
     def joined_size(self, pixels: int, kept: Mapping[int, int], number: int) -> int | None:
         return pixels if kept[number] == pixels else None

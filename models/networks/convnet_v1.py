@@ -17,6 +17,7 @@ from models.networks.convnet_program import (
     Programmed,
     Setting,
     activation_of,
+    added,
     axes,
     check_factory,
     convolutions,
@@ -118,7 +119,7 @@ class ConvBlock(Programmed):
             if end is not None:
                 kept[end] = x if alone else kept[end] + x
             if number in kept:
-                x = x + kept[number]
+                x = added(x, kept[number], dims=self.dims, of=type(self).__name__)
                 if alone:
                     kept[end] = x  # type: ignore[index]  # alone, so it has an end
         return x
@@ -227,7 +228,7 @@ class UNet(Levels):
 
     def joined(self, x: Tensor, kept: Mapping[int, Tensor], number: int) -> Tensor:
         if self.mode == "sum":
-            return x + kept[number]
+            return added(x, kept[number], dims=self.dims, of=type(self).__name__)
         return mcore.cat((kept[number], x), dim=-(self.dims or x.ndim - 2) - 1)
 
     def joined_size(self, pixels: int, kept: Mapping[int, int], number: int) -> int | None:

@@ -1,10 +1,13 @@
 """Sizes that come out of layers: the arithmetic of torch's own, one axis at a time, without running them."""
 
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import mcore
 from mcore import Module, Sequential
+from mcore.specs import Partial
+from models.basicblocks.layers import Factory
 
 
 def extent(layer: Module, pixels: int, axis: int = 0) -> int | None:
@@ -36,13 +39,20 @@ def extent(layer: Module, pixels: int, axis: int = 0) -> int | None:
     )
 
 
-def axes_of(layer: Module) -> int | None:
-    """The number of axes behind batch and channels that a layer of torch's works on; None where it takes several.
+def axes_of(layer: Module | Factory) -> int | None:
+    """The number of axes behind batch and channels that a layer of torch's works on, or those that a factory makes.
 
-    >>> axes_of(mcore.Conv3d(1, 1, 1)), axes_of(mcore.ReLU())
-    (3, None)
+    None where these take several, or it isn't known.
+
+    >>> axes_of(mcore.Conv3d(1, 1, 1)), axes_of(functools.partial(mcore.Conv2d, bias=False)), axes_of(mcore.ReLU())
+    (3, 2, None)
     """
-    return next((count for count, kinds in _BY_AXES.items() if isinstance(layer, kinds)), None)
+    if isinstance(layer, functools.partial):
+        return axes_of(layer.func)
+    if isinstance(layer, Partial):
+        return axes_of(layer.constructor)
+    made = layer if isinstance(layer, type) else type(layer)
+    return next((count for count, kinds in _BY_AXES.items() if issubclass(made, kinds)), None)
 
 
 def keeps_channels(layer: Module) -> bool:
