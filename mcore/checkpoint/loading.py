@@ -69,6 +69,8 @@ def load_model(
     kind = checked_kind(file, trust)
     shape = _checked_tensorrt(file, kind, input_shape) if tensorrt_enabled else None
     existing(file, "load_model")
+    if not file.is_file() and not file.is_dir():
+        raise ModelFileError(f"load_model: {file} is not a regular file.")  # a pipe would wait for a writer
     where = bridge.this().device_of(device)
     folder = os.path.abspath(os.fspath(tensorrt_cache_dir)) if tensorrt_enabled else None
 

@@ -51,10 +51,10 @@ def model_of_spec(path: Path, default_version: str | None = None) -> Any:
 
 def read_json(path: Path) -> Any:
     """The data of a JSON file. Raises ModelFileError where it isn't JSON, or says one key twice."""
-    size = path.stat().st_size
-    if size > LARGEST:
-        raise ModelFileError(f"{path}: {size} bytes; a spec has at most {LARGEST}.")
-    content = path.read_bytes()
+    with open(path, "rb") as file:
+        content = file.read(LARGEST + 1)
+    if len(content) > LARGEST:
+        raise ModelFileError(f"{path}: {path.stat().st_size} bytes; a spec has at most {LARGEST}.")
     if content.startswith(b"PK\x03\x04"):
         raise ModelFileError(f"{path}: a zip archive, as TorchScript and torch.save write them, not JSON.")
     try:

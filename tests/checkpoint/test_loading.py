@@ -1,5 +1,7 @@
 """load_model: formats, versions, refusals; nothing in a file runs unless it is trusted."""
 
+import os
+
 import numpy as np
 import pytest
 
@@ -216,6 +218,14 @@ def test_a_missing_file_or_folder_is_told_with_the_nearest_names(tmp_path, wrong
 
     with pytest.raises(FileNotFoundError, match=rf"there is no {wrong} in .*; the nearest names there are {right}"):
         load_model(tmp_path / wrong)
+
+
+@pytest.mark.parametrize("suffix", [".json", ".onnx"])
+def test_a_pipe_is_not_waited_for(tmp_path, suffix):
+    os.mkfifo(tmp_path / f"net{suffix}")
+
+    with pytest.raises(ModelFileError, match="is not a regular file"):
+        load_model(tmp_path / f"net{suffix}")
 
 
 def test_a_missing_folder_is_told(tmp_path):

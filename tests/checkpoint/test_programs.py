@@ -44,6 +44,18 @@ def test_a_trusted_program_runs_on_arrays(programs, name):
     np.testing.assert_allclose(load_and_run_model(folder / name, X.numpy(), trust=True), expected, rtol=1e-6)
 
 
+def test_a_script_saved_in_training_is_evaluated_and_trains_on(tmp_path):
+    net = Tiny().train()
+    torch.jit.script(net).save(str(tmp_path / "net.jit"))
+    script = load_model(tmp_path / "net.jit", use_cache=True, trust=True)
+
+    found = load_and_run_model(tmp_path / "net.jit", X.numpy(), trust=True)
+
+    np.testing.assert_allclose(found, net.eval()(X).detach().numpy(), rtol=1e-6)
+    assert [part.training for part in script.modules()] == [True] * 4
+    assert not np.allclose(script(X).detach().numpy(), found)
+
+
 def test_a_cached_program_is_refused_to_whoever_does_not_trust_it(programs):
     load_model(programs[0] / "net.jit", use_cache=True, trust=True)
 

@@ -333,3 +333,17 @@ def test_a_missing_file_is_told_at_the_first_tile(tmp_path):
 def test_what_is_no_tile_is_told(tile, error, match):
     with pytest.raises(error, match=match):
         SimpleInferenceRunner(Conv3d(1, 1, 1), is_3d=True)(tile)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(bridge.this().best_device() == "cpu", reason="no GPU")
+@pytest.mark.parametrize("kind", [np.array, lambda tile: mcore.from_numpy(np.array(tile))])
+def test_on_a_gpu_results_come_back_where_the_tile_was(kind):
+    net = Tiny()
+    wanted = expected(net, TILE)
+    runner = SimpleInferenceRunner(model=net, device="cuda", cleanup_frequency=1)
+
+    full, empty = runner(kind(TILE)), runner(kind(TILE * 0))
+
+    np.testing.assert_allclose(plain(full), wanted, rtol=1e-4, atol=1e-5)
+    assert (type(full), full.dtype, full.shape) == (type(empty), empty.dtype, empty.shape)
