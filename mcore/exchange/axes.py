@@ -7,6 +7,7 @@ recordings at two sizes differ; the first node in which they differ names the li
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -29,6 +30,8 @@ VARIATIONS: tuple[tuple[str, Callable[[int, int], int]], ...] = (
     ("threefold", lambda size, axis: size * 3),
     ("by 32", lambda size, axis: size + 32 * (1 + axis % 3)),
 )
+# Values of an input that is varied, at most: films and volumes of many axes would fill the memory.
+MOST = 1 << 28
 SPATIAL = {1: ("length",), 2: ("height", "width"), 3: ("depth", "height", "width")}
 
 
@@ -170,6 +173,8 @@ class Search:
                 same_batch = axis == 0 and array.shape[:1] == batch
                 _, place = self.ties.get((k, axis), (k, axis))
                 shape[axis] = how(shape[axis], place if same_batch or place else k)
+            if math.prod(shape) > max(MOST, array.size):
+                raise MemoryError(f"{self.names[k]} of {'x'.join(map(str, shape))} is too large to try")
             out.append(resized(array, shape))
         return out
 

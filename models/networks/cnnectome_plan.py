@@ -48,7 +48,7 @@ def plan_of(
     spatial, frames = _without_time(of, downs, axes)
     if padding == "same" and any(span is not None for level in frames for span in level):
         raise ValueError(
-            f"{of}: padding='same' has no meaning for time, whose frames have to become one; take 'valid'."
+            f"{of}: padding='same' keeps frames of time, which have to become one; take 'valid'."
         )
     if any(len(kernel) != axes for level in ups for kernel in level):
         raise ValueError(f"{of}: kernel_size_up has kernels with time, of which nothing is left on the way up.")

@@ -46,7 +46,7 @@ class Plan:
     def levels(self) -> int:
         return len(self.factors) + 1
 
-    @property
+    @cached_property
     def time(self) -> int | None:
         """Frames that the input has: those that leave one at the end; None where it has no axis of time."""
         spans = [span for level in self.frames for span in level if span is not None]
