@@ -9,7 +9,7 @@ import numpy as np
 
 from benchmarks.measure import alternately, rows
 
-SHAPE, TILE = (40, 160, 160), (8, 64, 64)
+SHAPE, TILE = (40, 128, 112), (8, 32, 32)
 EMPTY = 0.7
 # What the network of `benchmarks.networks` gives.
 CLASSES = 2
