@@ -27,7 +27,8 @@ class Memory:
     def __init__(self) -> None:
         self.shapes: dict[tuple, list[tuple]] = {}
         self.open: dict[tuple, set[tuple[int, int]]] = {}
-        self.misses: dict[tuple, int] = {}
+        self.misses: dict[tuple, int] = {}  # since all sessions were dropped last
+        self.cleared = session.graphs.cleared
         self.writes: dict[bool, bool] = {}  # by mode: whether forward writes state, as far as seen
         # While forward writes a buffer, the buffer belongs to one recording: such calls go one after the other.
         self.writing = threading.RLock()
@@ -94,6 +95,8 @@ def _changed_axes(memory: Memory, kind: tuple, shapes: list[tuple]) -> set[tuple
 
 
 def _warn_of_thrashing(memory: Memory, kind: tuple, opened: set, module: Any) -> None:
+    if memory.cleared != session.graphs.cleared:  # what was dropped on purpose is built again once
+        memory.misses, memory.cleared = {}, session.graphs.cleared
     count = memory.misses[kind] = memory.misses.get(kind, 0) + 1
     if count == THRASHING:
         axes = ", ".join(f"axis {axis} of input {i}" for i, axis in sorted(opened))

@@ -168,6 +168,7 @@ class Cache:
         self.limit = limit
         self.sessions: dict[tuple, Session] = {}
         self.built = 0
+        self.cleared = 0
         self._clock = itertools.count()
 
     def get(self, recorder: Recorder, outputs: Sequence[int], where: device) -> Session:
@@ -191,6 +192,7 @@ class Cache:
     def clear(self) -> None:
         """Drops every session."""
         self.sessions = {}
+        self.cleared += 1
 
 
 # Whole graphs hold a copy of their weights each; sessions of single words are small.

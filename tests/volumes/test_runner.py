@@ -279,6 +279,23 @@ def test_the_platforms_sessions_are_dropped_and_made_anew():
     np.testing.assert_array_equal(found[0], runner(TILE))
 
 
+class Sized(Module):
+    """Uses a size as a plain number, so that each size has a session of its own."""
+
+    def forward(self, x):
+        return x + len(range(int(x.shape[3])))
+
+
+@pytest.mark.skipif(TORCH, reason="the platform's sessions")
+@pytest.mark.filterwarnings("error")
+def test_sessions_dropped_on_purpose_are_not_taken_for_sizes_that_keep_changing():
+    runner = SimpleInferenceRunner(Sized(), cleanup_frequency=2)
+
+    found = [float(runner(TILE[..., : 5 + k % 2])[0, 0, 0, 0]) for k in range(24)]
+
+    assert found == [float(TILE[0, 0, 0, 0]) + 5 + k % 2 for k in range(24)]
+
+
 @pytest.mark.parametrize("way", [copy.deepcopy, lambda runner: pickle.loads(pickle.dumps(runner))])
 def test_a_runner_is_copied_and_sent_to_other_processes(way):
     runner = SimpleInferenceRunner(Tiny(), apply_sigmoid=True)
