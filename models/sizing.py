@@ -83,7 +83,7 @@ def valid_sizes(net: Module, around: int | Sequence[int], *, count: int = 5) -> 
 
     >>> from models.networks import UNet
     >>> valid_sizes(UNet(1, 2, channels=(4, 4, 4), padding="valid"), around=(50, 64), count=2)
-    [{44: 4, 48: 8}, {60: 20, 64: 24}]
+    [{48: 8, 52: 12}, {60: 20, 64: 24}]
 
     Raises:
         TypeError: `net` doesn't tell its sizes.

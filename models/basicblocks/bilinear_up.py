@@ -86,8 +86,8 @@ def _size(step: int) -> int:
 def _taps(step: int) -> list[float]:
     """Weights along an axis.
 
-    >>> _taps(2), _taps(3)[:2]
-    ([0.25, 0.75, 0.75, 0.25], [0.3333333333333333, 0.6666666666666666])
+    >>> _taps(2), _taps(4)[:4]
+    ([0.25, 0.75, 0.75, 0.25], [0.125, 0.375, 0.625, 0.875])
     """
     half = (_size(step) + 1) // 2
     center = (_size(step) - 1) / (2 * half)

@@ -11,7 +11,7 @@ from mcore import Conv3d, ConvTranspose3d, MaxPool3d, Module, ModuleList, Tensor
 from mcore import functional as F
 from models.backbones.base import Weights
 from models.functional.volumes import crop_margins
-from models.networks.ends import Outputs, add_embedding, add_outputs, scores
+from models.networks.ends import Outputs, classifiers, embedding, outputs, scores
 from models.networks.symmetric import check_width
 from models.sizing import Sized
 from models.utils.initialise import kaiming_fan_in
@@ -77,7 +77,7 @@ class DTU2(Sized):
         #: Voxels that a finer map loses at both ends of each axis where it is added, finest first.
         self.crops = _crops(self.down_crop, self.up_crop, self.factors)
         self._loss = [size - 1 for size in kernels[0]], [size - 1 for size in ends]
-        add_embedding(self, in_channels, width[0], kernel=ends, padded=False)
+        self.embed = embedding(in_channels, width[0], kernel=ends, padded=False, of="DTU2")
         self.iconv = _ReluConv(width[0], width[0], kernels[0])
         self.dconvs = ModuleList(
             _Down(width[level], width[level + 1], kernels[level + 1], factor=self.factors[level])
@@ -95,7 +95,8 @@ class DTU2(Sized):
             )
             for level in range(last)
         )
-        add_outputs(self, out_channels, width[0], kernel=ends, padded=False)
+        self.out = outputs(out_channels, width[0], kernel=ends, padded=False, of="DTU2")
+        self.classifier = classifiers(out_channels)
         kaiming_fan_in(self)
         if weights is not None:
             self.weights_report = load_weights(self, weights)

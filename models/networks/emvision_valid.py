@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from mcore import Module, Upsample
 from models.backbones.base import Weights
-from models.networks.choices import Norm, activation_of, norm_name
+from models.networks.choices import Norm, activation_of
 from models.networks.emvision_act import Act
 from models.networks.ends import Outputs
 from models.networks.symmetric import WIDTH, SymmetricUNet, check_width
@@ -181,12 +181,6 @@ class RUNet(SymmetricUNet):
     def patch_size_pairs(self, num_shapes: int) -> list[tuple[Triple, Triple]]:
         """The smallest sizes of an image that go through, each with that of the result."""
         return patch_size_pairs(self, num_shapes)
-
-    def spec(self) -> dict[str, Any]:
-        """The type and the arguments; a norm that came as its class has its name."""
-        received: Any = self._arguments  # kept by the metaclass
-        named = {"norm": norm_name(received["norm"])} if "norm" in received else {}
-        return {**super().spec(), **named}
 
     @property
     def _margin(self) -> Triple:

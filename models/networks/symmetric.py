@@ -14,8 +14,8 @@ from models.backbones.base import Weights
 from models.basicblocks.bilinear_up import BilinearUp
 from models.basicblocks.symmetric import NormAct, Padding, SymmetricBlock, SymmetricDown, SymmetricUp
 from models.functional.sizes import crop, pad_to_multiple
-from models.networks.choices import RELU, Activation, Norm, norm_of
-from models.networks.ends import Outputs, add_embedding, add_outputs, scores
+from models.networks.choices import RELU, Activation, Norm, norm_name, norm_of
+from models.networks.ends import Outputs, classifiers, embedding, outputs, scores
 from models.sizing import Sized
 from models.utils.arguments import one_of
 from models.utils.initialise import kaiming_fan_in
@@ -87,6 +87,10 @@ class SymmetricUNet(Sized):
         steps = [(1, 2, 2)] * (len(width) - 1) if factors is None else [*factors]
         self._check_levels(width, steps, kernels)
         super().__init__()
+        received: Any = self._arguments  # kept by the metaclass
+        if "norm" in received:
+            # A configuration can hold the name of a norm, not its class.
+            received["norm"] = norm_name(received["norm"])
         self.fit, self.divisible = fit, divisible
         self.factors = [triple(step, of=title, name="factors") for step in steps]
         self.multiples = [math.prod(step[axis] for step in self.factors) for axis in range(3)]
@@ -106,7 +110,7 @@ class SymmetricUNet(Sized):
                 rectified=rectified,
             )
 
-        add_embedding(self, in_channels, width[0], kernel=ends, padded=padded)
+        self.embed = embedding(in_channels, width[0], kernel=ends, padded=padded, of=title)
         self.iconv = block(width[0], 0)
         self.dconvs = ModuleList(
             SymmetricDown(block(width[level], level + 1), step) for level, step in enumerate(self.factors)
@@ -123,7 +127,8 @@ class SymmetricUNet(Sized):
             for level in reversed(range(len(self.factors)))
         )
         self.final = NormAct(width[0], norm=make_norm, activation=act) if final else None
-        add_outputs(self, out_channels, width[0], kernel=ends, padded=padded)
+        self.out = outputs(out_channels, width[0], kernel=ends, padded=padded, of=title)
+        self.classifier = classifiers(out_channels)
         # What a convolution at the ends takes off each axis.
         self._lost = [0 if padded else size - 1 for size in ends]
         # A norm of each image by itself has no spread over a single pixel.

@@ -73,4 +73,5 @@ def kaiming_fan_in(net: Module, *, slope: float = 0.0) -> None:
     """
     for module in net.modules():
         if type(module).__name__ in ("Conv1d", "Conv2d", "Conv3d"):
-            init.kaiming_normal_(module.weight, a=slope, mode="fan_in", nonlinearity="leaky_relu")
+            weight: Any = module.weight
+            init.kaiming_normal_(weight, a=slope, mode="fan_in", nonlinearity="leaky_relu")
