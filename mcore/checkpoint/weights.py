@@ -14,14 +14,16 @@ from mcore.vocabulary import nearest
 
 WRAPPER = "state_dict"
 # Names that users of torch give; under them torch's own format is expected.
-PICKLES = (".pt", ".pth", ".ckpt", ".bin")
+PICKLES = (".pt", ".pth", ".ckpt", ".bin", ".pkl")
+# Names of whole models, which weights alone are not.
+MODELS = (".onnx", ".json", ".jit", ".ts")
 
 
 def save_model(model: Any, path: str | os.PathLike[str]) -> None:
     """Writes the state of `model` to `path`: whole, or not at all.
 
-    As safetensors, which hold arrays and nothing that could run; under a name of torch's (.pt, .pth, .ckpt, .bin) as
-    torch.save writes it, on the torch engine. `load_weights_file` reads either, on both engines.
+    As safetensors, which hold arrays and nothing that could run; under a name of torch's (.pt, .pth, .ckpt, .bin,
+    .pkl) as torch.save writes it, on the torch engine. `load_weights_file` reads either, on both engines.
 
     Args:
         model: a module of either engine.
@@ -31,11 +33,17 @@ def save_model(model: Any, path: str | os.PathLike[str]) -> None:
     Differs: safetensors unless the name asks for torch's format; an interrupted write leaves the old file.
 
     Raises:
+        ValueError: the name is that of a whole model (.onnx, .json, .jit, .ts).
         TypeError: `model` is no module, or its state holds something else than tensors.
         NotImplementedError: a name of torch's, on the platform engine.
         StorageError: the file cannot be written; what was there is unchanged.
     """
     engine, file = bridge.of_module(model), path_of(path, "save_model")
+    if file.suffix.lower() in MODELS:
+        raise ValueError(
+            f"save_model: {file} is named as a whole model, but weights alone are written: name it .safetensors, or "
+            "write the model by its toplatform."
+        )
     if file.suffix.lower() not in PICKLES:
         files.save(model.state_dict(), file)
         return

@@ -70,6 +70,11 @@ def test_names_of_torch_get_torchs_format_on_its_engine_and_a_reason_on_the_othe
         assert not list(tmp_path.iterdir())
 
 
+def test_weights_are_not_written_under_a_whole_models_name(tmp_path):
+    with pytest.raises(ValueError, match=r"net\.onnx is named as a whole model.*name it \.safetensors"):
+        save_model(net(), tmp_path / "net.onnx")
+
+
 def test_a_write_that_fails_leaves_the_old_file(tmp_path, monkeypatch):
     save_model(filled(net(), 3), tmp_path / "net.safetensors")
     before = (tmp_path / "net.safetensors").read_bytes()
