@@ -97,6 +97,8 @@ class ArchitectureConfig:
 def config_of(kind: type[Config], given: Config | Mapping[str, Any], *, of: str) -> Config:
     """The configuration that an architecture got, or the one with the fields of a mapping.
 
+    A mapping may be what DaCapo stores: `__type__` is the class, and private fields begin with an underscore.
+
     Raises:
         TypeError: it is neither, or its fields aren't those of `kind`.
     """
@@ -106,15 +108,18 @@ def config_of(kind: type[Config], given: Config | Mapping[str, Any], *, of: str)
         raise TypeError(
             f"{of}: architecture_config is a {type(given).__name__}; give a {kind.__name__}, or its fields."
         )
+    stored = {str(name).removeprefix("_"): value for name, value in given.items() if name != "__type__"}
+    if given.get("__type__", kind.__name__) != kind.__name__:
+        raise TypeError(f"{of}: architecture_config is stored as a {given['__type__']}; give a {kind.__name__}.")
     known = {field.name: field.default is MISSING for field in fields(kind)}
-    for name in given:
+    for name in stored:
         if name not in known:
-            likely = nearest(str(name), known, least=0.0, most=1)[0]
+            likely = nearest(name, known, least=0.0, most=1)[0]
             raise TypeError(f"{of}: {kind.__name__} has no field {name!r} (did you mean {likely!r}?).")
-    missing = [name for name, needed in known.items() if needed and name not in given]
+    missing = [name for name, needed in known.items() if needed and name not in stored]
     if missing:
         raise TypeError(f"{of}: {kind.__name__} needs {', '.join(missing)}; give them in architecture_config.")
-    return kind(**given)
+    return kind(**stored)
 
 
 @dataclass

@@ -236,7 +236,10 @@ def _plan(config: CNNectomeUNetConfig) -> Plan:
     one_of(("up", "down"), of=of, tail_kernels=config.tail_kernels)
     shape = [*config.input_shape]
     if len(shape) not in (1, 2, 3, 4):
-        raise ValueError(f"{of}: input_shape={tuple(shape)} has {len(shape)} entries; give 1 to 3 for space, or 4.")
+        raise ValueError(
+            f"{of}: input_shape={tuple(shape)} has {len(shape)} entries; give 1 to 3 of space, or 4 "
+            "with time in front, without batch and channels."
+        )
     time, dims = len(shape) == 4, min(len(shape), 3)
     down = config.kernel_size_down
     if time:

@@ -5,6 +5,7 @@ github.com/saalfeldlab/CNNectome; films: `unet` of funlib.learn.tensorflow, the 
 """
 
 from collections.abc import Callable, Sequence
+from numbers import Integral
 from typing import Any, Literal, NamedTuple
 
 from mcore import Module, ModuleList, Tensor
@@ -161,7 +162,7 @@ class CNNectomeUNetModule(CNNectomeSized):
         keep_size: bool = False,
         weights: Weights = None,
     ) -> None:
-        title, counts = "CNNectomeUNetModule", {"in_channels": in_channels, "num_fmaps": num_fmaps}
+        title = "CNNectomeUNetModule"
         plan = plan_of(
             title,
             downsample_factors,
@@ -171,9 +172,11 @@ class CNNectomeUNetModule(CNNectomeSized):
             keep_size=keep_size,
             dims=dims,
         )
-        contracted = _contracted(upsample_channel_contraction, plan.levels - 1)
-        _check_numbers(title, **counts, fmap_inc_factor=fmap_inc_factor, num_heads=num_heads)
-        if num_heads > 1 and plan.levels == 1:
+        steps = range(plan.levels - 1)
+        contracted = _contracted(upsample_channel_contraction, len(steps))
+        counts = {"in_channels": in_channels, "num_fmaps": num_fmaps, "fmap_inc_factor": fmap_inc_factor}
+        _check_numbers(title, **counts, num_heads=num_heads)
+        if num_heads > 1 and not steps:
             raise ValueError(f"{title}: num_heads={num_heads} are ways up, of which a single level has none; take 1.")
         geometry = Geometry(plan)
         super().__init__()
@@ -181,34 +184,36 @@ class CNNectomeUNetModule(CNNectomeSized):
         self.dims = plan.dims + (plan.time is not None)
         #: Channels of the result.
         self.out_channels = num_fmaps_out or num_fmaps
+        # Of each level on the way down, of what is raised to it, of what it gives, and inside its gate.
         widths = [num_fmaps * fmap_inc_factor**level for level in range(plan.levels)]
         raised = [widths[level + 1 - contract] for level, contract in enumerate(contracted)]
-        step: dict[str, Any] = {"dims": plan.dims}
-        passing = {**step, "activation": activation, "batch_norm": batch_norm, "padding": _padding_of(plan)}
-        self.l_conv = ModuleList(self._passes_down(in_channels, widths, passing))
+        given = [self.out_channels, *widths[1:]]
+        between = [num_fmaps_out or width if level == 0 else width for level, width in enumerate(raised)]
+        padded = "keep" if keep_size else padding
+        passing: dict[str, Any] = {
+            "activation": activation,
+            "batch_norm": batch_norm,
+            "padding": padded,
+            "dims": plan.dims,
+        }
+        self.l_conv = ModuleList(self._passes_down(widths, passing))
         pool = layers(plan.dims, of=title).max_pool
         self.l_down = ModuleList(pool(factor, stride=factor) for factor in plan.factors)
-        behind = activation if activation_on_upsample else None
-        self.r_up: Any = _by_head(
-            num_heads,
+        self.r_up = self._for_heads(
             lambda level: RaisingStep(
                 widths[level + 1],
                 raised[level],
                 plan.factors[level],
                 constant=constant_upsample,
-                activation=behind,
+                activation=activation if activation_on_upsample else None,
                 cropped=geometry.cropped[level],
                 margin=geometry.margins[level],
-                **step,
-            ),
-            plan,
+                dims=plan.dims,
+            )
         )
-        given = [self.out_channels, *widths[1:]]
-        between = [num_fmaps_out or raised[0], *raised[1:]] if raised else []
         self.attention: Any = None
         if use_attention:
-            self.attention = _by_head(
-                num_heads,
+            self.attention = self._for_heads(
                 lambda level: PassGate(
                     widths[level + 1],
                     widths[level],
@@ -216,14 +221,11 @@ class CNNectomeUNetModule(CNNectomeSized):
                     factor=plan.factors[level],
                     batch_norm=batch_norm,
                     missing=geometry.missing[level],
-                    **step,
-                ),
-                plan,
+                    dims=plan.dims,
+                )
             )
-        self.r_conv: Any = _by_head(
-            num_heads,
-            lambda level: ConvPass(widths[level] + raised[level], given[level], plan.up[level], **passing),
-            plan,
+        self.r_conv = self._for_heads(
+            lambda level: ConvPass(widths[level] + raised[level], given[level], plan.up[level], **passing)
         )
         self.first_conv, self.classifier = _first(plan), ()
         if weights is not None:
@@ -263,30 +265,24 @@ class CNNectomeUNetModule(CNNectomeSized):
             raise ValueError(f"{title}: the image has {x.ndim} axes, but {fits}, batch and channels among them.")
         self.check_size(x.shape[2:])
 
-    def _passes_down(self, in_channels: int, widths: list[int], passing: dict[str, Any]) -> list[Module]:
-        plan, fed = self.geometry.plan, in_channels
+    def _passes_down(self, widths: list[int], passing: dict[str, Any]) -> list[Module]:
+        """The convolutions of each level on the way down."""
+        plan, fed = self.geometry.plan, self.in_channels
         passes: list[Module] = []
         #: Frames that come to each level, and those left behind the last.
         self._frames = [plan.time or 1]
-        for level, width in enumerate(widths):
-            spans = plan.frames[level]
+        for width, kernels, spans in zip(widths, plan.down, plan.frames, strict=True):
             # Without a way up, the way down gives the result.
             last = self.out_channels if plan.levels == 1 else None
-            passes.append(
-                ConvPass(fed, width, plan.down[level], spans=spans, frames=self._frames[-1], last=last, **passing)
-            )
+            passes.append(ConvPass(fed, width, kernels, spans=spans, frames=self._frames[-1], last=last, **passing))
             self._frames.append(self._frames[-1] - sum(span - 1 for span in spans if span is not None))
             fed = width
         return passes
 
-
-def _by_head(heads: int, make: Callable[[int], Module], plan: Plan) -> ModuleList:
-    """What `make` gives for each level, finest first, for each head anew."""
-    return ModuleList(ModuleList(make(level) for level in range(plan.levels - 1)) for _ in range(heads))
-
-
-def _padding_of(plan: Plan) -> str:
-    return "keep" if plan.keep_size else plan.padding
+    def _for_heads(self, make: Callable[[int], Module]) -> Any:
+        """What `make` gives for each step up, finest first, for each head anew."""
+        steps = range(self.geometry.plan.levels - 1)
+        return ModuleList(ModuleList(make(level) for level in steps) for _ in range(self.num_heads))
 
 
 def _first(plan: Plan) -> tuple[str, ...]:
@@ -313,5 +309,5 @@ def _contracted(given: bool | Sequence[bool], levels: int) -> list[bool]:
 
 def _check_numbers(of: str, **counts: int) -> None:
     for name, count in counts.items():
-        if not isinstance(count, int) or isinstance(count, bool) or count < 1:
+        if not isinstance(count, Integral) or isinstance(count, bool) or count < 1:
             raise ValueError(f"{of}: {name}={count!r} is no whole number of 1 or more.")

@@ -47,9 +47,7 @@ def plan_of(
     ups = _passes(of, "kernel_size_up", up, levels - 1, axes)
     spatial, frames = _without_time(of, downs, axes)
     if padding == "same" and any(span is not None for level in frames for span in level):
-        raise ValueError(
-            f"{of}: padding='same' keeps frames of time, which have to become one; take 'valid'."
-        )
+        raise ValueError(f"{of}: padding='same' keeps frames of time, which have to become one; take 'valid'.")
     if any(len(kernel) != axes for level in ups for kernel in level):
         raise ValueError(f"{of}: kernel_size_up has kernels with time, of which nothing is left on the way up.")
     return Plan(of, axes, steps, spatial, ups, padding, keep_size, frames)

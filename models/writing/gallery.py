@@ -36,8 +36,16 @@ ARGUMENTS = {
     "num_labels": 21,
     "num_points": 17,
 }
+_CNNECTOME = {"num_fmaps": 12, "fmap_inc_factor": 2, "downsample_factors": [[2, 2], [2, 2]]}
 OTHERWISE: dict[tuple[str, str], dict[str, Any]] = {
+    ("network", "CNNectomeUNet"): {
+        "architecture_config": {"name": "em", "input_shape": [64, 64], "fmaps_out": 2, "fmaps_in": 1, **_CNNECTOME}
+    },
+    ("network", "CNNectomeUNetModule"): _CNNECTOME,
     ("network", "Darknet"): {"cfg": "yolov3-tiny"},
+    ("network", "DummyArchitecture"): {
+        "architecture_config": {"name": "dummy", "num_in_channels": 1, "num_out_channels": 2}
+    },
     ("neck", "Attend"): {"attention": "CBAM"},
     ("head", "DeepSupervision"): {"head": {"type": "UNetDecoder", "num_classes": 21}},
     ("head", "Depth"): {"low": 0.1, "high": 10.0},
@@ -364,7 +372,9 @@ def _drawn(kind: str, entry: _Entry) -> tuple[Any, str]:
         return part, drawing(made, shapes, image=IMAGE)
     given = example(kind, name)
     made = entry.constructor(**given)
-    channels = given.get("in_channels") or given.get("channels") or 1 if kind != "network" else _channels(entry, given)
+    channels = given.get("in_channels") or given.get("channels") or 1
+    if kind == "network":
+        channels = getattr(made, "num_in_channels", None) or _channels(entry, given)
     size = SIZES.get(name, BLOCK if kind != "network" else 64)
     return part, drawing(made, [(1, channels, *([size] * getattr(made, "dims", 2)))], image=size)
 

@@ -471,6 +471,7 @@ def test_an_artifact_comes_back_as_the_network(tmp_path):
             {"name": "x", "input_shape": (4,)},
             "needs fmaps_out, fmaps_in, num_fmaps, fmap_inc_factor, downsample_factors",
         ),
+        ({**ONE, "__type__": "DummyArchitectureConfig"}, "is stored as a DummyArchitectureConfig; give a CNN"),
         (3, "architecture_config is a int; give a CNNectomeUNetConfig, or its fields"),
         (ArchitectureConfig("x"), "architecture_config is a ArchitectureConfig; give a CNNectomeUNetConfig"),
     ],
@@ -478,6 +479,13 @@ def test_an_artifact_comes_back_as_the_network(tmp_path):
 def test_a_configuration_of_other_fields_is_refused(given, message):
     with pytest.raises(TypeError, match=message):
         CNNectomeUNet(given)
+
+
+def test_a_configuration_is_read_as_dacapo_stores_it():
+    net = CNNectomeUNet({"__type__": "CNNectomeUNetConfig", **ONE, "_eval_shape_increase": [4, 4]})
+
+    assert net.eval_shape_increase == (4, 4)
+    assert "_eval_shape_increase" not in net.config()["model"]["architecture_config"]
 
 
 def test_the_module_is_new_each_time_and_has_no_prefix():
