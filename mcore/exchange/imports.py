@@ -19,13 +19,15 @@ from mcore.exchange.errors import ModelFileError
 def fromplatform(source: Any) -> Any:
     """A module of this engine from an ONNX file, an artifact's folder, bytes or a ModelProto.
 
-    On the platform engine any graph comes back as an `OnnxModule`, which the runtime runs as it is. On the torch
-    engine the project's own artifacts come back as their class, with their weights.
+    The project's own artifacts come back as their class, with their weights. Any other graph comes back as an
+    `OnnxModule`: on the platform engine the runtime runs it as it is; on the torch engine its nodes are torch's
+    functions, its float initializers parameters, and it trains. It has the same `state_dict` on both, and comes in
+    eval mode on torch.
 
     Raises:
         FileNotFoundError: there is no such file.
         ModelFileError: the file is damaged, foreign or unsafe.
-        NotImplementedError: another ONNX file on the torch engine; or a node that the runtime doesn't know.
+        NotImplementedError: nodes that the runtime, or torch, doesn't know; on torch all of them are listed.
     """
     return bridge.this().module_of(source)
 
@@ -39,8 +41,14 @@ def of_artifact(source: Any, engine: ModuleType) -> Any | None:
     if folder is None or not description.stands_in(folder):
         return None
     said = description.read(folder)
+    if said["class"] in _GRAPHS:  # a graph stands for itself
+        return None
     reader = Reader(engine, str(folder / description.FILE))
     return _rebuilt(reader.module_class(said["class"]), said, reader, folder)
+
+
+# The classes of either engine that are made of a graph.
+_GRAPHS = ("mcore.exchange.onnx_module:OnnxModule", "mcore.exchange.onnx_torch:OnnxModule")
 
 
 def rebuild(cls: type, path: str | os.PathLike[str]) -> Any:

@@ -57,5 +57,5 @@ class Names:
             op = self.recorder.nodes[node]
             several = op[0][0] != "@" and op[2] > 1
             base = self.node(node)
-            name = self.values[value] = self._unique(f"{base}_out") if several else f"{base}:0"
+            name = self.values[value] = self._unique(f"{base}_out" if several else f"{base}:0")
         return name

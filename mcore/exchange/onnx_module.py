@@ -26,6 +26,7 @@ from mcore.platform.hooks import call_hooked
 from mcore.platform.module import Module
 from mcore.platform.parameter import Parameter
 from mcore.platform.tensor import CPU, Tensor, device
+from mcore.portable import Arguments
 
 _sessions: weakref.WeakKeyDictionary[Any, tuple[tuple, Any]] = weakref.WeakKeyDictionary()
 
@@ -53,6 +54,8 @@ class OnnxModule(Module):
         self.provider_options: dict[str, Any] = {}
         self._describe()
         self._session(CPU)
+        # The graph stands for itself: neither a copy nor an artifact needs what it was read from.
+        object.__setattr__(self, "_arguments", Arguments())
 
     def _describe(self) -> None:
         inputs = [_copy(info) for info in own_inputs(self._model.graph, self._names)]

@@ -1,15 +1,17 @@
 """Any ONNX graph as a Module of the torch engine: its nodes run as torch's functions, so it trains.
 
 Float initializers are parameters under their own names, as on the platform engine; those that no gradient should
-reach (running statistics of a batch norm, scales of a resize) are buffers. Ints, and what stands in Constant nodes,
+reach (running statistics of a batch norm, scales of a resize, single numbers that an exporter named) are buffers. Ints, and what stands in Constant nodes,
 belong to the graph: they follow the module from device to device, and are no part of `state_dict`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Mapping
 from typing import Any
 
+import numpy as np
 import torch
 
 from mcore.exchange import safety
@@ -18,6 +20,7 @@ from mcore.exchange.operators.reading import Reader
 from mcore.exchange.operators.running import OPERATORS, Graph, Run
 from mcore.exchange.operators.table import DTYPES, Node
 from mcore.exchange.slots import Slot, ordered, own_inputs
+from mcore.portable import Arguments
 from mcore.torch.module import Module, Parameter
 
 
@@ -44,7 +47,7 @@ class OnnxModule(Module):
         reader = Reader(loaded)
         self._source, self._graph = loaded.source, reader.graph
         self._slots = [Slot(info) for info in own_inputs(reader.model.graph, loaded.arrays)]
-        fixed = _fixed(self._graph, set(loaded.arrays))
+        fixed = _fixed(self._graph, loaded.arrays)
         self._weights: list[tuple[str, tuple[str, ...]]] = []
         for name, array in loaded.arrays.items():
             self._weights.append((name, _place(self, name, tensor_of(array), trained=name not in fixed)))
@@ -52,11 +55,20 @@ class OnnxModule(Module):
         for key, tensor in reader.constants.items():
             self._held._buffers[key] = tensor
             self._held._non_persistent_buffers_set.add(key)
+        # Compilers cannot follow arithmetic of sizes and control flow on the host: such graphs run as they are.
+        self._followed = not any(n.op in ("Shape", "Size") or OPERATORS[n.op].raw for n in self._graph.nodes)
+        # The graph stands for itself: neither a copy nor an artifact needs what it was read from.
+        object.__setattr__(self, "_arguments", Arguments())
         self.eval()
 
     def parameters_by_name(self) -> dict[str, torch.Tensor]:
         """The float initializers: their names in the file, and the parameters or buffers that they are now."""
         return {name: _placed(self, path) for name, path in self._weights}
+
+    @property
+    def inputs(self) -> list[str]:
+        """Names of the graph's inputs, in order; exports of this module keep them."""
+        return [slot.name for slot in self._slots]
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         """The graph's outputs for its inputs, given in order or by name."""
@@ -68,7 +80,9 @@ class OnnxModule(Module):
         run = Run(self._source, self._held._buffers, self._device(given, weights), training=self.training)
         values = {**run.values(self._graph), **weights}
         values |= {slot.name: value for slot, value in zip(self._slots, given, strict=True)}
-        results = [run.tensor(value) for value in run.through(self._graph, values)]
+        plainly = not self._followed and torch.compiler.is_compiling()
+        outputs = _uncompiled(run, self._graph, values) if plainly else run.through(self._graph, values)
+        results = [run.tensor(value) for value in outputs]
         return results[0] if len(results) == 1 else tuple(results)
 
     def _device(self, given: list[Any], weights: dict[str, torch.Tensor]) -> torch.device:
@@ -82,13 +96,30 @@ class OnnxModule(Module):
         return f"{self._source}, inputs: {', '.join(map(str, self._slots))}, {len(self._graph.nodes)} nodes"
 
 
-def _fixed(graph: Graph, names: set[str]) -> set[str]:
-    """Those of `names` that are read only where no gradient should reach."""
-    fixed, trained = set(), set(graph.outputs)
+@torch.compiler.disable
+def _uncompiled(run: Run, graph: Graph, values: dict[str, Any]) -> list[Any]:
+    return run.through(graph, values)
+
+
+def _fixed(graph: Graph, arrays: Mapping[str, np.ndarray]) -> set[str]:
+    """The weights that no gradient should reach: by what reads them, or as numbers that some line of code wrote."""
+    fixed, trained, uses = set(), set(graph.outputs), dict[str, set[str]]()
     for node in _all_nodes(graph):
         for index, name in enumerate(node.inputs):
             (fixed if index in OPERATORS[node.op].fixed else trained).add(name)
-    return (fixed - trained) & names
+            uses.setdefault(name, set()).add(node.op)
+    numbers = {
+        name
+        for name, array in arrays.items()
+        if array.size == 1 and _GENERATED.search(name) and uses.get(name, set()) <= _ARITHMETIC
+    }
+    return ((fixed - trained) | numbers) & arrays.keys()
+
+
+# A single number under a name that an exporter made up, read by arithmetic alone, is an epsilon or a factor that
+# stood in the code; a parameter bears the name of its attribute.
+_GENERATED = re.compile(r"(^|[/:_.])(const\w*|val|scalar\w*|cst|onnx::\w+)([/:_.\d]|$)", re.IGNORECASE)
+_ARITHMETIC = {"Add", "Sub", "Mul", "Div", "Pow", "Max", "Min", "Mod", "Where", "Clip", "Equal", "Less", "Greater"}
 
 
 def _all_nodes(graph: Graph) -> Iterator[Node]:

@@ -24,8 +24,10 @@ def window(node: Node, kernel: Sequence[int]) -> tuple[list[int], list[int], lis
     return strides, dilations, [(k - 1) * d + 1 for k, d in zip(kernel, dilations, strict=True)]
 
 
-def borders(node: Node, sizes: Sequence[int], reach: Sequence[int], strides: Sequence[int]) -> Pairs:
-    """What is added before and after each axis."""
+def borders(
+    node: Node, sizes: Sequence[int], reach: Sequence[int], strides: Sequence[int], *, crops: bool = False
+) -> Pairs:
+    """What is added before and after each axis; with `crops`, SAME cuts where windows are narrower than strides."""
     how, dims = node.get("auto_pad", "NOTSET"), len(reach)
     if how == "NOTSET":
         pads = node.get("pads", (0,) * 2 * dims)
@@ -33,6 +35,7 @@ def borders(node: Node, sizes: Sequence[int], reach: Sequence[int], strides: Seq
     if how == "VALID":
         return [(0, 0)] * dims
     totals = [_total(n, r, s) for n, r, s in zip(sizes, reach, strides, strict=True)]
+    totals = totals if crops else [max(total, 0) for total in totals]
     return [halved(total, more_at_end=how == "SAME_UPPER") for total in totals]
 
 
@@ -40,13 +43,14 @@ def _total(size: int, reach: int, stride: int) -> int:
     """What SAME needs for ceil(size / stride) windows; with stride 1 it's the same for every size."""
     if stride == 1:
         return reach - 1
-    return max((-(-size // stride) - 1) * stride + reach - size, 0)
+    return (-(-size // stride) - 1) * stride + reach - size
 
 
 def halved(total: int, *, more_at_end: bool) -> tuple[int, int]:
-    """An amount at both ends; an odd one has more at one of them."""
-    less = total // 2
-    return (less, total - less) if more_at_end else (total - less, less)
+    """An amount at both ends; an odd one has more at one of them. What is cut is halved towards zero."""
+    twice = total if more_at_end else total + 1
+    first = twice // 2 if twice >= 0 else -(-twice // 2)
+    return first, total - first
 
 
 def even(pairs: Pairs) -> bool:
@@ -104,9 +108,11 @@ def _cropped(node: Node, sizes: Sequence[int], reach: Sequence[int], strides: Se
     shape = [n * s for n, s in zip(sizes, strides, strict=True)] if wanted is None else list(wanted)[-dims:]
     out = []
     for k, size in enumerate(sizes):
-        total = strides[k] * (size - 1) + more[k] + reach[k] - shape[k]
-        out.append(halved(max(total, 0), more_at_end=how != "SAME_LOWER"))
-        if total < 0:  # more is asked for than there is
+        # SAME wants size * stride of each size: the size goes out of the difference, so that it may be symbolic.
+        whole = more[k] + reach[k] - strides[k]
+        total = whole if wanted is None else whole + strides[k] * size - shape[k]
+        out.append(halved(max(total, 0), more_at_end=how == "SAME_UPPER"))
+        if wanted is not None and total < 0:  # more is asked for than there is
             more[k] -= total
     return out
 

@@ -116,4 +116,11 @@ def converted(x: Tensor, kind: torch.dtype, *, saturate: bool) -> Tensor:
     if kind in _FLOAT8 and saturate:
         info = torch.finfo(kind)
         x = torch.clamp(x.to(torch.float32), info.min, info.max)
+    elif kind is torch.float8_e4m3fn:  # it has no infinity: what rounds beyond the largest is not a number
+        x = torch.where(torch.abs(x) > 464, torch.full_like(x, torch.nan), x)
     return x.to(kind)
+
+
+@operator("BitCast", refuses=_unknown_type)
+def bit_cast(node: Node, x: Tensor) -> Tensor:
+    return x.view(DTYPES[node.get("to")])

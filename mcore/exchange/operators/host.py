@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mcore.exchange.operators.shape import even_sizes
+from mcore.exchange.operators.shape import ENDS, even_sizes
 from mcore.exchange.operators.table import DTYPES, Host, Node, axis_of, on_host, operator, plain
 
 # More numbers than this are no sizes.
@@ -179,8 +179,10 @@ def cut(node: Node, x: Host, *given: Host | None) -> Any:
     axes = range(len(starts)) if axes is None else axes
     for start, end, axis, step in zip(starts, ends, axes, steps or [1] * len(starts), strict=True):
         size = array.shape[axis]
-        if step < 0 and end < -size:  # before the beginning, which a slice of Python's cannot say otherwise
+        if step < 0 and (end < -size or end in ENDS):  # before the beginning, which is None in a slice of Python's
             end = None
+        if step < 0 and start < -size:  # it begins at the first element at least
+            start = -size
         array = array[(slice(None),) * axis_of(axis, array.ndim) + (slice(start, end, step),)]
     return Host(array, x.dtype)
 

@@ -30,7 +30,7 @@ class _Windows:
         self.kernel = list(node.get("kernel_shape"))
         self.strides, self.dilations, self.reach = window(node, self.kernel)
         self.sizes = list(x.shape[2:])
-        self.pairs = borders(node, self.sizes, self.reach, self.strides)
+        self.pairs = borders(node, self.sizes, self.reach, self.strides, crops=True)
         self.ceil = bool(node.get("ceil_mode", 0)) and node.get("auto_pad", "NOTSET") == "NOTSET"
 
     def native(self) -> bool:

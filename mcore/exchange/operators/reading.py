@@ -15,7 +15,7 @@ from onnx import inliner
 from torch import Tensor
 
 from mcore.exchange.bridge_torch import tensor_of
-from mcore.exchange.operators.running import OPERATORS, Graph, plan_drops
+from mcore.exchange.operators.running import HOST, OPERATORS, Graph, plan_drops
 from mcore.exchange.operators.table import DTYPES, Host, Node
 from mcore.exchange.safety import Loaded, skeleton
 
@@ -80,7 +80,8 @@ class Reader:
             self.constants[key] = tensor_of(array) if kind.itemsize > 1 or kind.is_floating_point is False else _float8(array, kind)
         if few and (counts or kind in (torch.float32, torch.float64)):
             numbers = np.array(array.tolist(), dtype=object).reshape(array.shape)
-            constants[name] = Host(numbers, kind, key)
+            constants[name] = held = Host(numbers, kind, key)
+            held.flat()
         else:
             assert key is not None
             constants[name] = key
@@ -111,7 +112,24 @@ class Reader:
         why = entry.refuses(read) if entry.refuses else None
         if why:
             self.refused.append(f"{read.label()}: {why}")
+        elif self._folded(read, constants):
+            return
         nodes.append(read)
+
+    def _folded(self, node: Node, constants: dict[str, Host | str]) -> bool:
+        """Whether a node of constants alone could be computed at once, on the host."""
+        given = [constants.get(name) if name else None for name in node.inputs]
+        absent = [not name for name in node.inputs]
+        if node.op not in HOST or not all(a or isinstance(v, Host) for a, v in zip(absent, given, strict=True)):
+            return False
+        results = HOST[node.op](node, *given) if given else NotImplemented
+        results = results if isinstance(results, tuple) else (results,)
+        if not all(isinstance(value, Host) for value in results):
+            return False
+        for name, value in zip(node.outputs, results, strict=False):
+            value.flat()
+            constants[name] = value
+        return True
 
     def _value(self, attribute: onnx.AttributeProto, named: Callable[[str], str]) -> Any:
         """An attribute as operators take it."""

@@ -163,7 +163,8 @@ class _Step:
         f = 1 - i if self.node.get("input_forget", 0) else self._act(0, f)
         c = f * c + i * self._act(1, g)
         o = o if self.peepholes is None else o + self.peepholes[1] * c
-        return self._act(0, o) * self._act(2, c), c
+        # The cell itself isn't clipped: so runtimes do it.
+        return self._act(0, o) * _activated(*self.functions[2], c), c
 
     def _gru(self, x: Tensor, h: Tensor, c: Tensor) -> tuple[Tensor, Tensor]:
         xz, xr, xh = torch.chunk(F.linear(x, self.w, self.wb), 3, dim=1)

@@ -150,7 +150,7 @@ def _places(how: _How, x: Tensor, axis: int, out: Any, scale: Any, region: tuple
         moved = size / 2 * (1 - out / (scale * size))
     elif how.coordinates not in ("half_pixel", "pytorch_half_pixel"):
         raise NotImplementedError(f"coordinate_transformation_mode={how.coordinates!r}")
-    return moved + ((at + 0.5) / scale - 0.5)
+    return moved + (at + 0.5) / scale - 0.5
 
 
 def _along(how: _How, x: Tensor, axis: int, out: Any, scale: Any, places: Tensor) -> Tensor:

@@ -18,6 +18,7 @@ from mcore.exchange.operators import (  # noqa: F401  # each enters its operator
     host,
     indexing,
     linear,
+    loss,
     normalization,
     pooling,
     quantization,
@@ -115,7 +116,7 @@ class Run:
                 arguments.append(None if value is None else self.numbers(value))
             elif not isinstance(value, Host):
                 arguments.append(value)
-            elif k in entry.either and not value.array.ndim:
+            elif k in entry.either and not value.ndim:
                 arguments.append(value.flat())
             else:
                 arguments.append(self._as_tensor(value, where, floats))

@@ -11,8 +11,9 @@ from torch.nn import functional as F
 
 from mcore.exchange.operators.table import Node, axis_of, operator, plain, torch_dtype
 
-# Ends beyond this mean "to the end": files write the largest int32 or int64.
-_FAR = 2**31 - 1
+# What files write for "to the end": the largest int32 or int64. Other ends beyond it come to the same.
+ENDS = (2**31 - 1, 2**63 - 1)
+_FAR = ENDS[0]
 
 
 @operator("Reshape", numbers=(1,))
@@ -103,8 +104,9 @@ def cut(node: Node, x: Tensor, starts: Any = None, ends: Any = None, axes: Any =
 def _mirrored(x: Tensor, axis: int, start: int, end: int) -> Tensor:
     """The elements from `start` back to before `end`, in that order."""
     size = x.shape[axis]
-    first = min(start + size if start < 0 else start, size - 1)
-    last = max(end + size if end < 0 else end, -1)  # what stays negative lies before the beginning
+    first = min(max(start + size if start < 0 else start, 0), size - 1)
+    # What stays negative lies before the beginning; so does "to the end", this way round.
+    last = -1 if end in ENDS else max(end + size if end < 0 else end, -1)
     if first < 0 or first <= last:
         return torch.narrow(x, axis, 0, 0)
     return torch.flip(torch.narrow(x, axis, last + 1, first - last), (axis,))
@@ -147,6 +149,10 @@ def padded(x: Tensor, amounts: dict[int, tuple[int, int]], mode: str = "constant
     if mode == "constant":
         return _filled(x, amounts, 0 if value is None else value)
     for axis, (begin, end) in amounts.items():
+        if begin < 0 or end < 0:  # what is cut off is not seen by the border either
+            first, last = max(-begin, 0), max(-end, 0)
+            x = torch.narrow(x, axis, first, x.shape[axis] - first - last)
+            begin, end = max(begin, 0), max(end, 0)
         x = torch.index_select(x, axis, _mirror_index(x, axis, begin, end, mode))
     return x
 
@@ -193,6 +199,8 @@ def depth_to_space(node: Node, x: Tensor) -> Tensor:
 @operator("SpaceToDepth")
 def space_to_depth(node: Node, x: Tensor) -> Tensor:
     block = node.get("blocksize")
+    if node.get("mode", "DCR") == "CRD":
+        return F.pixel_unshuffle(x, block)
     n, c, h, w = x.shape
     y = x.reshape((n, c, h // block, block, w // block, block)).permute(0, 3, 5, 1, 2, 4)
     return y.reshape((n, c * block**2, h // block, w // block))

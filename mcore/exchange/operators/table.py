@@ -39,14 +39,17 @@ class Host:
     `buffer`: the key of a buffer of the module that holds the same numbers on its device.
     """
 
-    __slots__ = ("array", "buffer", "dtype")
+    __slots__ = ("array", "buffer", "dtype", "listed", "ndim")
 
     def __init__(self, array: np.ndarray, dtype: torch.dtype, buffer: str | None = None) -> None:
-        self.array, self.dtype, self.buffer = array, dtype, buffer
+        self.array, self.dtype, self.buffer, self.ndim = array, dtype, buffer, array.ndim
+        self.listed: tuple[Any, ...] | None = None
 
     def flat(self) -> tuple[Any, ...]:
         """The numbers, as Python's own or symbolic ones."""
-        return tuple(self.array.reshape(-1).tolist())
+        if self.listed is None:
+            self.listed = tuple(self.array.reshape(-1).tolist())
+        return self.listed
 
     def tensor(self, *, dtype: torch.dtype, device: torch.device) -> Tensor:
         """The same numbers as a tensor."""
