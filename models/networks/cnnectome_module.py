@@ -118,8 +118,8 @@ class CNNectomeUNetModule(CNNectomeSized):
         constant_upsample: copies pixels and weighs channels by a 1x1 convolution on the way up; else transposed
             convolutions.
         padding: "valid", or "same", which adds half a kernel on both sides.
-        upsample_channel_contraction: whether channels grow fewer with the way up, or only where they join: for all
-            levels, or a list of one for each, finest first.
+        upsample_channel_contraction: whether upsampling itself brings channels down to those of the finer level, or
+            leaves that to the convolutions behind: for all levels, or a list of one for each, finest first.
         activation_on_upsample: an activation behind each upsampling, too.
         use_attention: gates that weigh the maps which join.
         batch_norm: behind each convolution.
