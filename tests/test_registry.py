@@ -91,12 +91,12 @@ def test_a_version_that_is_none_is_refused():
 
 
 def test_a_namespace_has_names_of_its_own():
-    register("network", "UNet", namespace="convnet")(Wide)
+    register("network", "UNet", namespace="theirs")(Wide)
 
-    built = build({"type": "UNet", "width": 1}, namespace="convnet")
+    built = build({"type": "UNet", "width": 1}, namespace="theirs")
 
     assert type(built) is Wide
-    assert available("network", namespace="convnet") == ["UNet"]
+    assert available("network", namespace="theirs") == ["UNet"]
 
 
 def test_a_name_in_several_kinds_is_the_first_of_their_order():
