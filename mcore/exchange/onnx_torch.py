@@ -47,11 +47,12 @@ class OnnxModule(Module):
         reader = Reader(loaded)
         self._source, self._graph = loaded.source, reader.graph
         self._slots = [Slot(info) for info in own_inputs(reader.model.graph, loaded.arrays)]
+        _mark_norms(self._graph, set(loaded.arrays))
         fixed = _fixed(self._graph, loaded.arrays)
+        self._held = torch.nn.Module()  # before the weights: one of them may be called so
         self._weights: list[tuple[str, tuple[str, ...]]] = []
         for name, array in loaded.arrays.items():
             self._weights.append((name, _place(self, name, tensor_of(array), trained=name not in fixed)))
-        self._held = torch.nn.Module()
         for key, tensor in reader.constants.items():
             self._held._buffers[key] = tensor
             self._held._non_persistent_buffers_set.add(key)
@@ -99,6 +100,15 @@ class OnnxModule(Module):
 @torch.compiler.disable
 def _uncompiled(run: Run, graph: Graph, values: dict[str, Any]) -> list[Any]:
     return run.through(graph, values)
+
+
+def _mark_norms(graph: Graph, kept: set[str]) -> None:
+    """Says at batch norms whose statistics are computed by other nodes that no train mode can follow them."""
+    for node in _all_nodes(graph):
+        if node.op == "Identity" and node.inputs[0] in kept:  # exporters hand equal weights on so
+            kept.add(node.outputs[0])
+        elif node.op == "BatchNormalization" and not kept.issuperset(node.inputs[3:5]):
+            node.attributes["computed"] = 1
 
 
 def _fixed(graph: Graph, arrays: Mapping[str, np.ndarray]) -> set[str]:

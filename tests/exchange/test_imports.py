@@ -218,12 +218,13 @@ def test_a_folder_that_is_no_artifact_is_told(tmp_path):
         Net.fromplatform(tmp_path / "nowhere")
 
 
-def test_other_onnx_files_are_for_the_platform_for_now(made, tmp_path):
+def test_other_onnx_files_come_back_as_the_graph_that_they_are(made, tmp_path):
+    net, x = filled(Net(5, mcore.Conv2d(5, 5, 1), classes=3)), mcore.ones(1, 3, 16, 12)
     onnx.save(made.model, tmp_path / "any.onnx")
 
-    with pytest.raises(NotImplementedError, match="MCORE_BACKEND=platform"):
-        mcore.fromplatform(tmp_path / "any.onnx")
-    with pytest.raises(NotImplementedError, match="MCORE_BACKEND=platform"):
-        mcore.fromplatform(made.model)
+    for source in (tmp_path / "any.onnx", made.model, made.model.SerializeToString()):
+        graph = mcore.fromplatform(source)
+        assert type(graph).__name__ == "OnnxModule"
+        assert abs(graph(x) - net(x)).max() < 1e-5
     with pytest.raises(ModelFileError, match="not an ONNX"):
         mcore.fromplatform(b"garbage")

@@ -8,8 +8,10 @@ import onnx
 import pytest
 import torch
 
-from mcore.exchange.bridge_torch import array_of, tensor_of
+from mcore.exchange.bridge_torch import tensor_of
 from mcore.exchange.onnx_torch import OnnxModule
+
+pytestmark = pytest.mark.long
 
 # Operators, and types of numbers, that the torch engine refuses when a file is read.
 REFUSED = {
@@ -59,13 +61,8 @@ def assert_same(got, wanted, case):
         expected = tensor(wanted)
         assert (got.dtype, got.shape) == (expected.dtype, expected.shape)
         atol = max(case.atol, ROUNDING.get(got.dtype, 0.0))
-        exact = got.dtype.itemsize == 1 and got.dtype.is_floating_point
-        one, other = (got.float(), expected.float()) if exact else (got, expected)
-        np.testing.assert_allclose(
-            np.asarray(array_of(one), np.float64 if one.is_floating_point() else None),
-            np.asarray(array_of(other), np.float64 if other.is_floating_point() else None),
-            rtol=case.rtol, atol=atol,
-        )  # fmt: skip
+        one, other = (t.to(torch.float64) if t.is_floating_point() else t for t in (got, expected))
+        np.testing.assert_allclose(one.numpy(), other.numpy(), rtol=case.rtol, atol=atol)
 
 
 def outcome(case):
@@ -118,15 +115,3 @@ def test_what_is_refused_stands_on_the_list(outcomes):
             refused |= {op for op in own if f"({op})" in why}
 
     assert refused <= set(REFUSED), refused - set(REFUSED)
-
-
-def test_random_operators_draw_with_the_odds_that_are_given():
-    nodes = [onnx.helper.make_node("Bernoulli", ["p"], ["y"])]
-    info = [onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, [4000]) for name in "py"]
-    graph = onnx.helper.make_graph(nodes, "g", info[:1], info[1:])
-    module = OnnxModule(onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 22)]))
-
-    drawn = module(torch.full((4000,), 0.25))
-
-    assert set(drawn.unique().tolist()) == {0.0, 1.0}
-    assert abs(float(drawn.mean()) - 0.25) < 0.05

@@ -100,7 +100,7 @@ def reverse_sequence(node: Node, x: Tensor, lengths: Tensor) -> Tensor:
     return torch.gather(x, time, torch.where(steps < lengths, lengths - 1 - steps, steps).expand(x.shape))
 
 
-@operator("NonMaxSuppression", either=(2, 3, 4))
+@operator("NonMaxSuppression", either=(2, 3, 4), fixed=(2, 3, 4))
 def non_max_suppression(
     node: Node, boxes: Tensor, scores: Tensor, most: Any = None, overlap: Any = None, score: Any = None
 ) -> Tensor:

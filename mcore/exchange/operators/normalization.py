@@ -19,14 +19,20 @@ def _not_spatial(node: Node) -> str | None:
 def batch_norm(
     node: Node, x: Tensor, scale: Tensor, bias: Tensor, mean: Tensor, variance: Tensor, *, training: bool
 ) -> Any:
-    """By the running statistics; in train mode as torch's layer: by the batch's, which the running ones then follow."""
+    """By the running statistics; in train mode as torch's layer: by the batch's, which the running ones then follow.
+
+    Without an epsilon it's no norm: exporters write a scale and a shift for each channel so. Statistics that are
+    computed have nowhere to be kept.
+    """
     eps, momentum = node.get("epsilon", 1e-5), node.get("momentum", 0.9)
+    training = training and eps > 0 and not node.get("computed", 0)
     if node.version >= 14 and node.get("training_mode", 0):
         return _by_the_batch(x, scale, bias, mean, variance, eps, momentum)
     kept = (mean.detach(), variance.detach()) if training else (mean, variance)
     if scale.dtype != x.dtype:
-        wide = F.batch_norm(x.to(mean.dtype), *kept, scale.to(mean.dtype), bias.to(mean.dtype), training, 1 - momentum, eps)
-        return wide.to(x.dtype)
+        x, kind = x.to(mean.dtype), x.dtype
+        scale, bias = scale.to(mean.dtype), bias.to(mean.dtype)
+        return F.batch_norm(x, *kept, scale, bias, training, 1 - momentum, eps).to(kind)
     return F.batch_norm(x, *kept, scale, bias, training, 1 - momentum, eps)
 
 

@@ -94,11 +94,16 @@ def cut(node: Node, x: Tensor, starts: Any = None, ends: Any = None, axes: Any =
         axis = axis_of(axis, x.ndim)
         if plain(step) and step < 0:
             x, start, end, step = _mirrored(x, axis, start, end), None, None, -step
-        elif plain(end) and end >= _FAR:
-            end = None
+        else:
+            start, end = _near(start), None if plain(end) and end >= _FAR else _near(end)
         if start or end is not None or step != 1:
             x = x[(slice(None),) * axis + (slice(start, end, step),)]
     return x
+
+
+def _near(place: int) -> int:
+    """A place that is farther than any tensor is long, within 32 bits."""
+    return max(min(place, _FAR), -_FAR) if plain(place) else place
 
 
 def _mirrored(x: Tensor, axis: int, start: int, end: int) -> Tensor:
