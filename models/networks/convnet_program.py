@@ -56,7 +56,7 @@ class Programmed(Sized):
         arguments = {
             key: _written(value, f"{name}: {key}", self.version) for key, value in received.items() if key != "weights"
         }
-        return {"@type": f"{NAMESPACE}/{name}", "@version": self.version, **arguments}
+        return {"type": f"{NAMESPACE}/{name}", "@version": self.version, **arguments}
 
     def forward(self, x: Tensor) -> Tensor:
         return self.run(x)

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import mcore
-from mcore import Module, Sequential
+from mcore import Module
 from mcore.specs import Partial
 from models.basicblocks.layers import Factory
 
@@ -33,6 +33,9 @@ def extent(layer: Module, pixels: int, axis: int = 0) -> int | None:
         if isinstance(layer, kinds):
             found = rule(layer, pixels, axis)
             return found if found is not None and found > 0 else None
+    # torch's own is no class of mcore's.
+    if any(kind.__name__ == "Sequential" for kind in type(layer).__mro__):
+        return chain(list(layer.children()), pixels, axis)
     raise TypeError(
         f"sizes: what {type(layer).__name__} makes of a size isn't known; give it a method "
         "output_size(pixels, axis), which returns the pixels that come out, or None."
@@ -183,7 +186,6 @@ _RULES: list[tuple[tuple[type, ...], Callable[[Any, int, int], int | None]]] = [
     (_named("PixelShuffle"), _pixel_shuffle),
     (_named("PixelUnshuffle"), _pixel_unshuffle),
     ((*_NORMS, *_ACTIVATIONS, *_DROPOUTS), _same),
-    ((Sequential,), chain),
 ]
 
 # Norms of images take what a norm of sequences doesn't, and the other way round; those above take any.

@@ -58,7 +58,15 @@ def schema() -> dict[str, Any]:
 
 def _kind(kind: str) -> dict[str, Any]:
     names = available(kind)
-    return {"anyOf": [{"enum": names}, *({"$ref": f"#/$defs/{kind}.{name}"} for name in names)]}
+    return {"anyOf": [{"enum": names}, *({"$ref": f"#/$defs/{kind}.{name}"} for name in names), _OF_A_NAMESPACE]}
+
+
+# Names with their namespace, "convnet/UNet": versions of these differ in their arguments, which building checks.
+_OF_A_NAMESPACE = {
+    "type": "object",
+    "properties": {"type": {"type": "string", "pattern": "/"}},
+    "required": ["type"],
+}
 
 
 def _part(kind: str, name: str) -> dict[str, Any]:
