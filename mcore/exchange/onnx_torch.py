@@ -1,8 +1,9 @@
 """Any ONNX graph as a Module of the torch engine: its nodes run as torch's functions, so it trains.
 
 Float initializers are parameters under their own names, as on the platform engine; those that no gradient should
-reach (running statistics of a batch norm, scales of a resize, single numbers that an exporter named) are buffers. Ints, and what stands in Constant nodes,
-belong to the graph: they follow the module from device to device, and are no part of `state_dict`.
+reach (running statistics of a batch norm, scales of a resize, single numbers that an exporter named) are buffers.
+Ints, and what stands in Constant nodes, belong to the graph: they follow the module from device to device, and are
+no part of `state_dict`.
 """
 
 from __future__ import annotations
@@ -78,7 +79,8 @@ class OnnxModule(Module):
         floats = next((w.dtype for w in weights.values()), None)
         for slot, value in zip(self._slots, given, strict=True):
             _check(slot, value, floats, self._source)
-        run = Run(self._source, self._held._buffers, self._device(given, weights), training=self.training)
+        held = {key: tensor for key, tensor in self._held._buffers.items() if tensor is not None}
+        run = Run(self._source, held, self._device(given, weights), training=self.training)
         values = {**run.values(self._graph), **weights}
         values |= {slot.name: value for slot, value in zip(self._slots, given, strict=True)}
         plainly = not self._followed and torch.compiler.is_compiling()
@@ -113,7 +115,7 @@ def _mark_norms(graph: Graph, kept: set[str]) -> None:
 
 def _fixed(graph: Graph, arrays: Mapping[str, np.ndarray]) -> set[str]:
     """The weights that no gradient should reach: by what reads them, or as numbers that some line of code wrote."""
-    fixed, trained, uses = set(), set(graph.outputs), dict[str, set[str]]()
+    fixed, trained, uses = set[str](), set(graph.outputs), dict[str, set[str]]()
     for node in _all_nodes(graph):
         for index, name in enumerate(node.inputs):
             (fixed if index in OPERATORS[node.op].fixed else trained).add(name)

@@ -34,7 +34,9 @@ class Slot:
             or any(isinstance(n, int) and n != m for n, m in zip(self.shape, got, strict=True))
         ):
             wanted = "x".join("?" if n is None else str(n) for n in self.shape) or "scalar"
-            raise RuntimeError(f"{source}: input {self.name} takes {wanted}, got {'x'.join(map(str, got)) or 'scalar'}.")
+            raise RuntimeError(
+                f"{source}: input {self.name} takes {wanted}, got {'x'.join(map(str, got)) or 'scalar'}."
+            )
 
     def __str__(self) -> str:
         sizes = "?" if self.shape is None else "x".join("?" if n is None else str(n) for n in self.shape)

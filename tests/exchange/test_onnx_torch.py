@@ -146,7 +146,9 @@ def test_loading_a_state_takes_effect_and_checks_shapes():
         module.load_state_dict({"conv.weight": torch.zeros(2, 3, 3, 3), "conv.bias": torch.from_numpy(BIAS)})
 
 
-@pytest.mark.parametrize("name", ["/conv/weight", "a..b", "train", "weight", "onnx::Conv_12", ".", "forward.x", "_held.x"])
+@pytest.mark.parametrize(
+    "name", ["/conv/weight", "a..b", "train", "weight", "onnx::Conv_12", ".", "forward.x", "_held.x"]
+)
 def test_parameters_may_have_any_name(name):
     model = proto([helper.make_node("Add", ["x", name], ["y"])], [value("x", shape=[4])], [value("y")], [(name, BIAS)])
 
@@ -358,7 +360,10 @@ def test_all_that_cannot_be_run_is_listed_when_the_file_is_read():
     ]
     model = proto(nodes, [value("x", shape=[1, 8, 1])], [value("y")], [("step", np.int64(2))], domains=("mine",))
 
-    with pytest.raises(NotImplementedError, match=r"(?s)'first' \(mine.Odd\) of domain 'mine'.*'second' \(STFT\).*MCORE_BACKEND=platform"):
+    with pytest.raises(
+        NotImplementedError,
+        match=r"(?s)'first' \(mine.Odd\) of domain 'mine'.*'second' \(STFT\).*MCORE_BACKEND=platform",
+    ):
         OnnxModule(model)
 
 

@@ -1,4 +1,4 @@
-"""Operators of files on the torch engine against ONNX Runtime, at sizes, attributes and operator sets drawn at random."""
+"""Operators of files on the torch engine against ONNX Runtime: sizes, attributes and operator sets drawn at random."""
 
 import numpy as np
 import onnxruntime
@@ -280,7 +280,9 @@ def test_arithmetic_of_integers_truncates_and_follows_the_divisor():
 def test_products_are_scaled_turned_and_added_to():
     draw = Draw(0)
 
-    assert assert_as_the_runtime("Gemm", [draw.floats(4, 3), draw.floats(3, 5), draw.floats(4, 1)], 13, alpha=0.5, beta=2.0)
+    assert assert_as_the_runtime(
+        "Gemm", [draw.floats(4, 3), draw.floats(3, 5), draw.floats(4, 1)], 13, alpha=0.5, beta=2.0
+    )
     assert assert_as_the_runtime("Gemm", [draw.floats(3, 4), draw.floats(5, 3), draw.floats(5)], 13, transA=1, transB=1)
     assert assert_as_the_runtime("Einsum", [draw.floats(2, 3, 4), draw.floats(2, 5, 4)], 13, equation="bic,bjc->bij")
 

@@ -24,7 +24,10 @@ def loop(node: Node, trips: Any, condition: Any, *carried: Any, run: Any) -> Any
     going, turn = True if condition is None else run.truth(condition), 0
     state = list(carried)
     while going and (count is None or turn < count):
-        results = run.inside(body, (Host(np.array(turn, dtype=object), torch.int64), Host(np.array(going, dtype=object), torch.bool), *state))
+        results = run.inside(
+            body,
+            (Host(np.array(turn, dtype=object), torch.int64), Host(np.array(going, dtype=object), torch.bool), *state),
+        )
         going = run.truth(results[0])
         state = results[1 : 1 + len(state)]
         for row, value in zip(rows, results[1 + len(state) :], strict=True):
@@ -62,9 +65,7 @@ def scan(node: Node, *given: Any, run: Any) -> Any:
             row.append(run.tensor(value))
     out = node.get("scan_output_axes", (0,) * len(rows))
     ways = node.get("scan_output_directions", (0,) * len(rows))
-    stacked = [
-        _stacked(node, row[::-1] if way else row, axis) for row, axis, way in zip(rows, out, ways, strict=True)
-    ]
+    stacked = [_stacked(node, row[::-1] if way else row, axis) for row, axis, way in zip(rows, out, ways, strict=True)]
     return (*state, *stacked)
 
 

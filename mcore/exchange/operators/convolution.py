@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -75,7 +76,7 @@ def conv(node: Node, x: Tensor, weight: Tensor, bias: Tensor | None = None) -> T
     return _forward(len(kernel))(x, weight, bias, strides, padding, dilations, node.get("group", 1))
 
 
-def _forward(dims: int) -> object:
+def _forward(dims: int) -> Callable[..., Tensor]:
     if dims not in _FORWARD:
         raise NotImplementedError(f"a convolution with {dims} spatial axes: torch has 1 to 3")
     return _FORWARD[dims]
@@ -124,7 +125,8 @@ def col2im(node: Node, x: Tensor, image: tuple, block: tuple) -> Tensor:
     strides, dilations, _ = window(node, block)
     pads = node.get("pads", (0,) * 4)
     size = [n + pads[k] + pads[k + 2] for k, n in enumerate(image)]
-    whole = F.fold(x, size, list(block), dilations, 0, strides)
+    fold: Any = F.fold  # its stub takes one number or two, the function any sequence
+    whole = fold(x, size, list(block), dilations, 0, strides)
     return bordered(whole, [(-pads[k], -pads[k + 2]) for k in range(2)])
 
 

@@ -71,16 +71,18 @@ def _whole(function: Callable[[Any], Any]) -> Callable[..., Any]:
     return _each(lambda v: float(function(v)) if type(v) is float and math.isfinite(v) else function(v))
 
 
-for _name, _function in {
+_ARITHMETIC: dict[str, Callable[..., Any]] = {
     "Add": ops.add, "Sub": ops.sub, "Mul": ops.mul, "Div": _quotient, "Neg": ops.neg, "Abs": abs,
     "Max": max, "Min": min,
-}.items():  # fmt: skip
-    on_host(_name)(_each(_function))
-for _name, _function in {
+}  # fmt: skip
+_QUESTIONS: dict[str, Callable[..., Any]] = {
     "Equal": ops.eq, "Greater": ops.gt, "Less": ops.lt, "GreaterOrEqual": ops.ge, "LessOrEqual": ops.le,
     "And": lambda a, b: bool(a and b), "Or": lambda a, b: bool(a or b), "Not": ops.not_,
     "Xor": lambda a, b: bool(a) != bool(b),
-}.items():  # fmt: skip
+}  # fmt: skip
+for _name, _function in _ARITHMETIC.items():
+    on_host(_name)(_each(_function))
+for _name, _function in _QUESTIONS.items():
     on_host(_name)(_each(_function, kind=torch.bool))
 on_host("Floor")(_whole(math.floor))
 on_host("Ceil")(_whole(math.ceil))

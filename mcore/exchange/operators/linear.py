@@ -16,9 +16,9 @@ simple({"Det": torch.linalg.det})
 def gemm(node: Node, a: Tensor, b: Tensor, c: Tensor | None = None) -> Tensor:
     alpha, beta = node.get("alpha", 1.0), node.get("beta", 1.0)
     a = a.transpose(0, 1) if node.get("transA", 0) else a
-    if node.get("transB", 0) and alpha == beta == 1 and a.is_floating_point() and (c is None or c.ndim == 1):
-        if c is None or c.shape[0] == b.shape[0]:
-            return F.linear(a, b, c)
+    beside = c is None or (c.ndim == 1 and c.shape[0] == b.shape[0])
+    if node.get("transB", 0) and alpha == beta == 1 and a.is_floating_point() and beside:
+        return F.linear(a, b, c)
     out = torch.matmul(a, b.transpose(0, 1) if node.get("transB", 0) else b)
     out = out if alpha == 1 else (out * alpha).to(out.dtype)
     if c is None or beta == 0:

@@ -72,7 +72,7 @@ def _with_places(node: Node, x: Tensor, w: _Windows, pool: Callable[..., Any]) -
     pairs = w.extended()
     wide = bordered(x, pairs, -math.inf)
     values, inside = pool(wide, w.kernel, w.strides, 0, w.dilations, False, True)
-    coordinates = []
+    coordinates: list[Tensor] = []
     for (begin, _), size in zip(reversed(pairs), reversed(wide.shape[2:]), strict=True):
         coordinates.insert(0, inside % size - begin)
         inside = inside // size
@@ -142,9 +142,7 @@ def max_unpool(node: Node, x: Tensor, places: Tensor, shape: tuple | None = None
     kernel = node.get("kernel_shape")
     strides, _, reach = window(node, kernel)
     pairs = borders(node, x.shape[2:], reach, strides)
-    pooled = [
-        (n - 1) * s + r - a - b for n, s, r, (a, b) in zip(x.shape[2:], strides, reach, pairs, strict=True)
-    ]
+    pooled = [(n - 1) * s + r - a - b for n, s, r, (a, b) in zip(x.shape[2:], strides, reach, pairs, strict=True)]
     pooled = [x.shape[0], x.shape[1], *pooled]
     flat = torch.zeros([math.prod(pooled)], dtype=x.dtype, device=x.device)
     out = torch.scatter(flat, 0, places.reshape(-1), x.reshape(-1)).reshape(pooled)

@@ -6,6 +6,7 @@ Operators that the table lacks, but that ONNX itself defines by others, are read
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -50,9 +51,9 @@ class Reader:
     def _graph(self, graph: onnx.GraphProto, weights: set[str]) -> Graph:
         constants: dict[str, Host | str] = {}
         for tensor in graph.initializer:
-            self._constant(constants, tensor.name, lambda tensor=tensor: onnx.numpy_helper.to_array(tensor))
+            self._constant(constants, tensor.name, partial(onnx.numpy_helper.to_array, tensor))
         for sparse in graph.sparse_initializer:
-            self._constant(constants, sparse.values.name, lambda sparse=sparse: dense(sparse))
+            self._constant(constants, sparse.values.name, partial(dense, sparse))
         nodes: list[Node] = []
         for node in graph.node:
             self._node(node, nodes, constants, self.version, str)
@@ -77,7 +78,9 @@ class Reader:
         key = None
         if not (few and counts):
             key = f"{name}" if name not in self.constants else f"{name}:{len(self.constants)}"
-            self.constants[key] = tensor_of(array) if kind.itemsize > 1 or kind.is_floating_point is False else _float8(array, kind)
+            self.constants[key] = (
+                tensor_of(array) if kind.itemsize > 1 or kind.is_floating_point is False else _float8(array, kind)
+            )
         if few and (counts or kind in (torch.float32, torch.float64)):
             numbers = np.array(array.tolist(), dtype=object).reshape(array.shape)
             constants[name] = held = Host(numbers, kind, key)
@@ -168,7 +171,7 @@ class Reader:
             self.refused.append(f"{read.label()}, operator set {read.version}")
             return
         actual = dict(zip(body.input, read.inputs, strict=False))
-        actual |= {name: "" for name in body.input[len(read.inputs) :]}
+        actual |= dict.fromkeys(body.input[len(read.inputs) :], "")
         actual |= {name: out for name, out in zip(body.output, read.outputs, strict=False) if out}
         prefix = f"{read.name or read.op}:{len(nodes)}:"
         version = next((e.version for e in body.opset_import if e.domain in OWN), read.version)
@@ -179,7 +182,8 @@ class Reader:
         self, node: onnx.NodeProto, version: int, attributes: Mapping[str, onnx.AttributeProto]
     ) -> onnx.FunctionProto | None:
         try:
-            schema = onnx.defs.get_schema(node.op_type, version, "")
+            # Its stub leaves out what it says of functions.
+            schema: Any = onnx.defs.get_schema(node.op_type, version, "")
         except onnx.defs.SchemaError:
             return None
         if schema.has_function:
@@ -221,9 +225,7 @@ def _float8(array: np.ndarray, kind: torch.dtype) -> Tensor:
     return torch.from_numpy(array.view(np.uint8).copy()).view(kind)
 
 
-def _referred(
-    node: onnx.NodeProto, given: Mapping[str, onnx.AttributeProto] | None
-) -> dict[str, onnx.AttributeProto]:
+def _referred(node: onnx.NodeProto, given: Mapping[str, onnx.AttributeProto] | None) -> dict[str, onnx.AttributeProto]:
     """Attributes by name; in a function's body some are those of the call."""
     out: dict[str, onnx.AttributeProto] = {}
     for attribute in node.attribute:

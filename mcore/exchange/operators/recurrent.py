@@ -67,9 +67,10 @@ class _Layer:
         return self._function() is not None and not node.get("activation_alpha")
 
     def _function(self) -> Callable[..., Any] | None:
-        op, each = self.node.op, set(self.names)
+        op, first = self.node.op, self.names[0]
         if op == "RNN":
-            return {("Tanh",): torch.rnn_tanh, ("Relu",): torch.rnn_relu}.get(tuple(each))
+            alike = self.names == [first] * self.directions
+            return {"Tanh": torch.rnn_tanh, "Relu": torch.rnn_relu}.get(first) if alike else None
         fits = self.names == list(_DEFAULTS[op]) * self.directions
         return (torch.lstm if op == "LSTM" else torch.gru) if fits else None
 
@@ -182,15 +183,18 @@ class _Step:
 _TAKES = {"Affine": "ab", "LeakyRelu": "a", "ThresholdedRelu": "a", "ScaledTanh": "ab", "HardSigmoid": "ab", "Elu": "a"}
 
 
+_PLAIN: dict[str, Callable[[Tensor], Tensor]] = {
+    "Sigmoid": torch.sigmoid, "Tanh": torch.tanh, "Relu": F.relu, "Softsign": F.softsign, "Softplus": F.softplus,
+}  # fmt: skip
+
+
 def _or(value: float | None, default: float) -> float:
     return default if value is None else value
 
 
 def _activated(name: str, alpha: float | None, beta: float | None, x: Tensor) -> Tensor:
-    plain = {"Sigmoid": torch.sigmoid, "Tanh": torch.tanh, "Relu": F.relu, "Softsign": F.softsign,
-             "Softplus": F.softplus}  # fmt: skip
-    if name in plain:
-        return plain[name](x)
+    if name in _PLAIN:
+        return _PLAIN[name](x)
     if name == "Affine":
         return _or(alpha, 1.0) * x + _or(beta, 0.0)
     if name == "LeakyRelu":

@@ -81,8 +81,7 @@ def _resized(how: _How, x: Tensor, scales: Any, sizes: Any, roi: Any) -> Tensor:
         return x
     native = how.in_torch(x.ndim)
     if native is not None and all(axes[k] > 1 for k in changed) and x.is_floating_point():
-        if native[1] is not True or all(type(s) is int or plain(s) for s in sizes) or how.policy == "stretch":
-            return _interpolated(x, native, dict(zip(axes, sizes, strict=True)), dict(zip(axes, scales, strict=True)))
+        return _interpolated(x, native, dict(zip(axes, sizes, strict=True)), dict(zip(axes, scales, strict=True)))
     kind = x.dtype
     x = x if kind.is_floating_point or how.mode == "nearest" else x.to(torch.float32)
     for k in changed:
@@ -235,7 +234,11 @@ def grid_sample(node: Node, x: Tensor, grid: Tensor) -> Tensor:
     if mode == "bicubic" and x.ndim != 4:
         raise NotImplementedError("cubic sampling of volumes")
     return F.grid_sample(
-        x, grid, mode=mode, padding_mode=node.get("padding_mode", "zeros"), align_corners=bool(node.get("align_corners", 0))
+        x,
+        grid,
+        mode=mode,
+        padding_mode=node.get("padding_mode", "zeros"),
+        align_corners=bool(node.get("align_corners", 0)),
     )
 
 

@@ -70,10 +70,9 @@ def concat(node: Node, *given: Tensor) -> Tensor:
 @operator("Split", numbers=(1,))
 def split(node: Node, x: Tensor, sizes: tuple | None = None) -> tuple[Tensor, ...]:
     axis = axis_of(node.get("axis", 0), x.ndim)
-    sizes = node.get("split") if node.version < 13 else sizes
-    if sizes is None:
-        sizes = even_sizes(x.shape[axis], len(node.outputs))
-    return tuple(torch.split(x, list(sizes), dim=axis))
+    given = node.get("split") if node.version < 13 else sizes
+    given = even_sizes(x.shape[axis], len(node.outputs)) if given is None else list(given)
+    return tuple(torch.split(x, given, dim=axis))
 
 
 def even_sizes(size: int, parts: int) -> list[int]:
