@@ -44,7 +44,7 @@ class BilinearUp(Module):
             )
         steps = check_factor(factor)
         super().__init__()
-        self.factor, self.trilinear = steps, trilinear
+        self.channels, self.factor, self.trilinear = in_channels, steps, trilinear
         self.padding = tuple(step // 2 for step in steps)
         taps = [1.0] * _size(steps[0]), _taps(steps[1]), _taps(steps[2])
         kernel = [[[y * x for x in taps[2]] for y in taps[1]] for _ in taps[0]]
@@ -56,9 +56,7 @@ class BilinearUp(Module):
         if self.trilinear:
             scale = tuple(map(float, self.factor))
             return F.interpolate(x, scale_factor=scale, mode="trilinear", align_corners=False)
-        return F.conv_transpose3d(
-            x, self.weight, stride=self.factor, padding=self.padding, groups=int(self.weight.shape[0])
-        )
+        return F.conv_transpose3d(x, self.weight, stride=self.factor, padding=self.padding, groups=self.channels)
 
     def extra_repr(self) -> str:
         return f"factor={self.factor}" + (", trilinear=True" if self.trilinear else "")

@@ -197,7 +197,7 @@ class SymmetricUp(Module):
 
     Shapes:
         x: (n, in_channels, *size)
-        skip: (n, out_channels, *factor * size), or with `crop` larger
+        skip: (n, out_channels, *factor * size), larger by what is cropped
         returns: (n, out_channels, *factor * size), as far as the block keeps it
 
     Args:
@@ -206,7 +206,8 @@ class SymmetricUp(Module):
         out_channels: of the finer map.
         up: what makes a map finer; it keeps its channels.
         bias: of the 1x1 convolution.
-        crop: whether the finer map is larger; then its middle is added.
+        crop: pixels that the finer map is larger by, at both ends of each axis; "center" takes its middle, whatever
+            its size; None, it is as large as what comes up.
         dims: 1, 2 or 3.
     """
 
@@ -218,7 +219,7 @@ class SymmetricUp(Module):
         up: Module,
         conv: Module,
         bias: bool = False,
-        crop: bool = False,
+        crop: Sequence[int] | Literal["center"] | None = None,
         dims: int = 3,
     ) -> None:
         super().__init__()
@@ -227,7 +228,11 @@ class SymmetricUp(Module):
 
     def forward(self, x: Tensor, skip: Tensor, *bank: int) -> Tensor:
         x = self.up(x)
-        return self.conv(x + (crop_center(skip, x.shape[2:]) if self.crop else skip), *bank)
+        if self.crop == "center":
+            skip = crop_center(skip, x.shape[2:])
+        elif self.crop is not None:
+            skip = crop_margins(skip, self.crop)
+        return self.conv(x + skip, *bank)
 
 
 class NormBank(ModuleList):

@@ -11,15 +11,14 @@ from mcore import functional as F
 
 
 def crop_margins(x: Tensor, margin: Sequence[int]) -> Tensor:
-    """`x` without `margin[i]` pixels at both ends of its last axes.
+    """`x` without `margin[i]` pixels at both ends of its last axes, as many as there are margins.
 
     >>> from mcore import arange
     >>> crop_margins(arange(6).reshape(1, 1, 6), [2]).tolist()
     [[[2, 3]]]
     """
-    # An axis that keeps all isn't sliced.
-    ends: tuple[Any, ...] = (..., *(slice(pixels, -pixels) if pixels else slice(None) for pixels in margin))
-    return x[ends]
+    # Written as padding, what is left is `size - 2 * margin` where sizes are symbolic; a slice clips at both ends.
+    return F.pad(x, [-pixels for pixels in reversed(margin) for _ in range(2)])
 
 
 def crop3d(x: Tensor, margin: Sequence[int]) -> Tensor:
@@ -39,7 +38,8 @@ def crop3d(x: Tensor, margin: Sequence[int]) -> Tensor:
         raise ValueError(f"crop3d: margin={tuple(margin)} is not three numbers of voxels, 0 or more.")
     if any(2 * pixels >= whole for pixels, whole in zip(margin, size, strict=True)):
         raise ValueError(f"crop3d: margin={tuple(margin)} on both ends leaves nothing of {_text(size)} voxels.")
-    return crop_margins(x, margin)
+    ends: tuple[Any, ...] = (..., *(slice(pixels, -pixels) if pixels else slice(None) for pixels in margin))
+    return x[ends]
 
 
 def crop3d_center(x: Tensor, ref: Tensor) -> Tensor:

@@ -7,12 +7,13 @@ from mcore import ELU, BatchNorm3d, GroupNorm, InstanceNorm3d, LeakyReLU, Module
 from mcore.vocabulary import nearest
 from models.basicblocks.layers import Choice, Factory, norm_layer
 
-# A norm by name ("batch", "instance", "group", "channel"), one with arguments, the class of a norm, a constructor
-# from channels, or None.
+# A norm by name ("batch", "instance", "group", "channel"), one with arguments, the class of a norm or its name, a
+# constructor from channels, or None.
 Norm = Choice
 
-# Classes that stand for a name.
+# Classes that stand for a name, and their own names.
 _CLASSES: dict[Any, str] = {BatchNorm3d: "batch", InstanceNorm3d: "instance"}
+_CLASSES |= {cls.__name__: name for cls, name in [*_CLASSES.items()]}
 # Activations and the arguments that each takes, with what it has without.
 _ACTIVATIONS: dict[str, tuple[Any, dict[str, Any]]] = {
     "ReLU": (ReLU, {}),
@@ -95,7 +96,7 @@ def norm_of(norm: Norm, *, of: str) -> Factory | None:
 
 def norm_name(norm: Norm) -> Norm:
     """The name of a norm that came as its class, which a configuration can hold; others as they are."""
-    return _CLASSES.get(norm, norm) if isinstance(norm, type) else norm
+    return _CLASSES.get(norm, norm) if isinstance(norm, type | str) else norm
 
 
 __all__ = ["RELU", "Activation", "Norm", "activation_of", "norm_name", "norm_of"]

@@ -120,7 +120,6 @@ class DTU2(Sized):
             if pixels < factor[axis] or pixels % factor[axis]:
                 return None
             pixels = pixels // factor[axis] - 2 * crop[axis]
-        # Each is smaller than the one before it was coarser, so that one look at the end is enough but for the last.
         for factor, crop in zip(reversed(self.factors), reversed(self.up_crop), strict=True):
             if pixels < 1:
                 return None

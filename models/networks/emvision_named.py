@@ -1,8 +1,10 @@
 """EMVision's networks under the names and arguments that configurations of PyTorch Connectomics have for them."""
 
 from collections.abc import Sequence
+from typing import Literal
 
 from models.backbones.base import Weights
+from models.networks.choices import Norm
 from models.networks.emvision import group_norms
 from models.networks.ends import Outputs
 from models.networks.symmetric import Fit, SymmetricUNet, bilinear, check_width, factors_of
@@ -20,6 +22,8 @@ class emvision_rsunet(SymmetricUNet):
         filters: channels of each level, finest first; two or more.
         zfactor: how much coarser each step from a level to the next is along z, finest first; y and x are halved.
             Three numbers where there aren't three steps are the factor of every step, along z, y and x.
+        norm: "batch", "instance", "group", "channel", one with arguments ({"name": "group", "num_groups": 4}), a
+            norm's class, a constructor, or None, where convolutions have a bias instead.
         trilinear: interpolates along z too on the way up, and doesn't darken the border: see `BilinearUp`.
         in_channels: of the image.
         out_channels: of the result; a mapping of names to channels gives a dict.
@@ -36,6 +40,7 @@ class emvision_rsunet(SymmetricUNet):
         filters: Sequence[int] = (16, 32, 64, 128, 256),
         *,
         zfactor: Sequence[int] | None = None,
+        norm: Norm = "batch",
         trilinear: bool = False,
         in_channels: int = 1,
         out_channels: Outputs = 1,
@@ -46,6 +51,7 @@ class emvision_rsunet(SymmetricUNet):
         super().__init__(
             filters,
             factors=read_zfactor(zfactor, filters, of="emvision_rsunet"),
+            norm=norm,
             upsampling=bilinear(trilinear),
             in_channels=in_channels,
             out_channels=out_channels,
@@ -67,6 +73,7 @@ class emvision_rsunet_gn(SymmetricUNet):
         group: channels to a group of the norm, not the number of groups, which is `channels // group`.
         zfactor: how much coarser each step from a level to the next is along z, finest first; y and x are halved.
             Three numbers where there aren't three steps are the factor of every step, along z, y and x.
+        norm: "group", or None, where convolutions have a bias instead.
         trilinear: interpolates along z too on the way up, and doesn't darken the border: see `BilinearUp`.
         in_channels: of the image.
         out_channels: of the result; a mapping of names to channels gives a dict.
@@ -84,6 +91,7 @@ class emvision_rsunet_gn(SymmetricUNet):
         group: int = 16,
         *,
         zfactor: Sequence[int] | None = None,
+        norm: Literal["group"] | None = "group",
         trilinear: bool = False,
         in_channels: int = 1,
         out_channels: Outputs = 1,
@@ -94,7 +102,7 @@ class emvision_rsunet_gn(SymmetricUNet):
         super().__init__(
             filters,
             factors=read_zfactor(zfactor, filters, of="emvision_rsunet_gn"),
-            norm=group_norms("group", group, filters, of="emvision_rsunet_gn"),
+            norm=group_norms(norm, group, filters, of="emvision_rsunet_gn"),
             upsampling=bilinear(trilinear),
             in_channels=in_channels,
             out_channels=out_channels,
@@ -113,6 +121,8 @@ class emvision_iso_rsunet(SymmetricUNet):
 
     Args:
         filters: channels of each level, finest first; two or more.
+        norm: "batch", "instance", "group", "channel", one with arguments ({"name": "group", "num_groups": 4}), a
+            norm's class, a constructor, or None, where convolutions have a bias instead.
         trilinear: interpolates along z too on the way up, and doesn't darken the border: see `BilinearUp`.
         in_channels: of the image.
         out_channels: of the result; a mapping of names to channels gives a dict.
@@ -128,6 +138,7 @@ class emvision_iso_rsunet(SymmetricUNet):
         self,
         filters: Sequence[int] = (16, 32, 64, 128, 256),
         *,
+        norm: Norm = "batch",
         trilinear: bool = False,
         in_channels: int = 1,
         out_channels: Outputs = 1,
@@ -139,6 +150,7 @@ class emvision_iso_rsunet(SymmetricUNet):
         super().__init__(
             filters,
             factors=[(2, 2, 2)] * (len(filters) - 1),
+            norm=norm,
             upsampling=bilinear(trilinear),
             in_channels=in_channels,
             out_channels=out_channels,

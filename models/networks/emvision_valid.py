@@ -12,10 +12,10 @@ from models.backbones.base import Weights
 from models.networks.choices import Norm, activation_of
 from models.networks.emvision_act import Act
 from models.networks.ends import Outputs
-from models.networks.symmetric import WIDTH, SymmetricUNet, check_width
+from models.networks.symmetric import WIDTH, Fit, SymmetricUNet, check_width
 from models.utils.arguments import one_of
 from models.utils.patches import patch_size_pairs
-from models.utils.triples import Triple, mul3, sum3, triple
+from models.utils.triples import Triple, sum3, triple
 
 # How maps come up, by the names that torch has for it, and the one that the original took beside them.
 _UP = {"trilinear": "trilinear", "bilinear": "trilinear", "nearest": "nearest"}
@@ -49,8 +49,6 @@ class VRUNet(SymmetricUNet):
         ValueError: a name, a norm or factors that don't fit.
         TypeError: an argument that the activation doesn't have.
     """
-
-    advice = ""
 
     def __init__(
         self,
@@ -110,6 +108,8 @@ class RUNet(SymmetricUNet):
         out_channels: of the result, which a convolution makes at the end; a mapping of names to channels gives a dict;
             None: `width[0]`, as they come.
         end_kernel: of these two, along z, y and x; odd. In mode "valid", they aren't padded either.
+        fit: what happens to sizes that don't go through: "refuse" says which do, "pad" adds zeros and crops the result,
+            in mode "same" alone.
         weights: a file, or `{"file": ..., "take": ..., "rename": ...}`: see `models.utils.weights`.
 
     Differs: the image stays as it is; without norms, the original overwrote it. Sizes of patches are those that go
@@ -118,8 +118,6 @@ class RUNet(SymmetricUNet):
     Raises:
         ValueError: a mode, a norm or factors that don't fit.
     """
-
-    advice = ""
 
     def __init__(
         self,
@@ -132,6 +130,7 @@ class RUNet(SymmetricUNet):
         in_channels: int | None = None,
         out_channels: Outputs = None,
         end_kernel: int | Sequence[int] = 1,
+        fit: Fit = "refuse",
         weights: Weights = None,
     ) -> None:
         title = type(self).__name__
@@ -149,25 +148,15 @@ class RUNet(SymmetricUNet):
             in_channels=in_channels,
             out_channels=out_channels,
             end_kernel=end_kernel,
+            fit=fit,
             weights=weights,
         )
-
-    @property
-    def inner_crop_margins(self) -> list[Triple]:
-        """Voxels that each step up, the coarsest first, takes off both ends of the finer map that joins."""
-        block = self._margin
-        # What the coarsest block takes off, and further up the block behind each sum too.
-        found, taken = [], block
-        for factor in reversed(self.factors):
-            found.append(mul3(taken, factor))
-            taken = sum3(sum3(block, block), found[-1])
-        return found
 
     @property
     def crop_margin(self) -> Triple:
         """Voxels by which the result is smaller than the image, at both ends of each axis."""
         ends = [self._end_loss("embed", axis) + self._end_loss("out", axis) for axis in range(3)]
-        blocks = sum3(self._margin, self._margin)
+        blocks = sum3(self.block_margin, self.block_margin)
         return sum3(sum3(blocks, self.inner_crop_margins[-1]), [pixels // 2 for pixels in ends])
 
     def input_patch_sizes(self, num_shapes: int) -> list[Triple]:
@@ -181,13 +170,6 @@ class RUNet(SymmetricUNet):
     def patch_size_pairs(self, num_shapes: int) -> list[tuple[Triple, Triple]]:
         """The smallest sizes of an image that go through, each with that of the result."""
         return patch_size_pairs(self, num_shapes)
-
-    @property
-    def _margin(self) -> Triple:
-        """Voxels that a block takes off both ends of each axis."""
-        block: Any = self.iconv
-        z, y, x = (sum(lost) // 2 for lost in block.lost)
-        return z, y, x
 
 
 class _Interpolated:

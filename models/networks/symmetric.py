@@ -7,6 +7,7 @@ Names: attributes are pytorch-emvision's, one for all members of the family; the
 
 import math
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, Literal
 
 from mcore import InstanceNorm3d, Module, ModuleList, Tensor
@@ -19,7 +20,7 @@ from models.networks.ends import Outputs, classifiers, embedding, outputs, score
 from models.sizing import Sized
 from models.utils.arguments import one_of
 from models.utils.initialise import kaiming_fan_in
-from models.utils.triples import Triple, triple
+from models.utils.triples import Triple, mul3, sum3, triple
 from models.utils.weights import load_weights
 
 # Channels of the levels, where nothing else is said.
@@ -94,42 +95,37 @@ class SymmetricUNet(Sized):
         self.fit, self.divisible = fit, divisible
         self.factors = [triple(step, of=title, name="factors") for step in steps]
         self.multiples = [math.prod(step[axis] for step in self.factors) for axis in range(3)]
-        shapes = [(3, 3, 3)] * len(width) if kernels is None else [*kernels]
+        shapes = [(3, 3, 3)] * len(width) if kernels is None else [tuple(kernel) for kernel in kernels]
         make_norm, act = norm_of(norm, of=title), activation.made(width, of=title, alone=norm is None)
         ends = triple(end_kernel, of=title, name="end_kernel")
         padded = padding == "same"
-
-        def block(fed: int, level: int) -> SymmetricBlock:
-            return SymmetricBlock(
-                fed,
-                width[level],
-                tuple(shapes[level]),
-                padding=padding,
-                norm=make_norm,
-                activation=act,
-                rectified=rectified,
+        if fit == "pad" and not padded:
+            raise ValueError(
+                f"{title}: fit='pad' keeps the size, which convolutions without padding don't; leave it out."
             )
-
+        block = partial(SymmetricBlock, padding=padding, norm=make_norm, activation=act, rectified=rectified)
         self.embed = embedding(in_channels, width[0], kernel=ends, padded=padded, of=title)
-        self.iconv = block(width[0], 0)
+        self.iconv = block(width[0], width[0], shapes[0])
         self.dconvs = ModuleList(
-            SymmetricDown(block(width[level], level + 1), step) for level, step in enumerate(self.factors)
+            SymmetricDown(block(width[level], width[level + 1], shapes[level + 1]), step)
+            for level, step in enumerate(self.factors)
         )
         self.uconvs = ModuleList(
             SymmetricUp(
                 width[level + 1],
                 width[level],
                 up=(upsampling or bilinear())(width[level + 1], self.factors[level]),
-                conv=block(width[level], level),
+                conv=block(width[level], width[level], shapes[level]),
                 bias=make_norm is None,
-                crop=not padded,
+                crop=None if padded else margin if divisible else "center",
             )
-            for level in reversed(range(len(self.factors)))
+            for level, margin in zip(reversed(range(len(self.factors))), self.inner_crop_margins, strict=True)
         )
         self.final = NormAct(width[0], norm=make_norm, activation=act) if final else None
         self.out = outputs(out_channels, width[0], kernel=ends, padded=padded, of=title)
         self.classifier = classifiers(out_channels)
-        # What a convolution at the ends takes off each axis.
+        # Whether the result is as large as the image, and else what a convolution at the ends takes off each axis.
+        self._keeps = padded
         self._lost = [0 if padded else size - 1 for size in ends]
         # A norm of each image by itself has no spread over a single pixel.
         self._spread = any(isinstance(layer, InstanceNorm3d) for layer in self.modules())
@@ -147,7 +143,7 @@ class SymmetricUNet(Sized):
             self.check_size(size)
             x = pad_to_multiple(x, self.multiples)
         else:
-            self.check_size(size, self.advice)
+            self.check_size(size, ', or take fit="pad"' if self._keeps else "")
         x = self.iconv(x if self.embed is None else self.embed(x), *bank)
         skips = []
         for down in self.dconvs:
@@ -158,13 +154,14 @@ class SymmetricUNet(Sized):
         x = x if self.final is None else self.final(x, *bank)
         return scores(self.out, crop(x, size) if self.fit == "pad" else x)
 
-    # How else an image that is refused could go through.
-    advice = ', or take fit="pad"'
-
     def output_size(self, pixels: int, axis: int = 0) -> int | None:
         """Pixels of the result along an axis of `pixels`; None where such an axis doesn't fit."""
+        if self.fit == "pad":
+            return pixels
+        if self._keeps:
+            return None if pixels % self.multiples[axis] else pixels
         places = self.places(pixels, axis)
-        return None if places is None else pixels if self.fit == "pad" else places[-1]
+        return None if places is None else places[-1]
 
     def refusal(self, size: Sequence[int]) -> str | None:
         """Why an image of this size is refused whose axes all fit: a norm of each image would see one pixel alone."""
@@ -212,6 +209,26 @@ class SymmetricUNet(Sized):
         if name not in ("weight", "bias") or not isinstance(self.get_submodule(norm), InstanceNorm3d):
             return None
         return 1.0 if name == "weight" else 0.0
+
+    @property
+    def inner_crop_margins(self) -> list[Triple]:
+        """Voxels by which the finer map that each step up joins is larger, at both ends of each axis, coarsest first.
+
+        It is larger by no more where all that pools is divided evenly.
+        """
+        # What the coarsest block takes off, and further up the block behind each sum too.
+        found, taken = [], self.block_margin
+        for factor in reversed(self.factors):
+            found.append(mul3(taken, factor))
+            taken = sum3(sum3(self.block_margin, self.block_margin), found[-1])
+        return found
+
+    @property
+    def block_margin(self) -> Triple:
+        """Voxels that a block takes off both ends of each axis; a padded one, none."""
+        block: Any = self.iconv
+        z, y, x = (sum(lost) // 2 for lost in block.lost)
+        return z, y, x
 
     def _end_loss(self, name: str, axis: int) -> int:
         return 0 if getattr(self, name) is None else self._lost[axis]

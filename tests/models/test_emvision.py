@@ -212,6 +212,7 @@ SIZED = {
     "vrunet, nearest": lambda: networks.vrunet([1, 1], mode="nearest", scale_factor=[1, 2, 3], norm="batch"),
     "RUNet": lambda: networks.RUNet([1, 1], scale_factor=[1, 2, 3]),
     "RUNet, same": lambda: networks.RUNet([1, 1, 1], mode="same", scale_factor=[1, 2, 2]),
+    "RUNet, padded": lambda: networks.RUNet([1, 1, 1], mode="same", fit="pad", norm="batch"),
     "DTU2": lambda: networks.DTU2([1, 1, 1], kszs=[[1, 3, 3], 3, [1, 3, 5]], factors=[[1, 2, 2], [2, 3, 2]]),
 }
 
@@ -327,11 +328,11 @@ def test_the_margin_of_runet_counts_convolutions_at_the_ends():
     assert net.patch_size_pairs(1) == [((38, 38, 38), (2, 2, 2))]
 
 
-@pytest.mark.parametrize("norm", ["instance", mcore.InstanceNorm3d, "batch", mcore.BatchNorm3d])
+@pytest.mark.parametrize("norm", ["instance", mcore.InstanceNorm3d, "InstanceNorm3d", mcore.BatchNorm3d])
 def test_runet_takes_a_norm_by_name_and_by_class(norm):
     net = networks.RUNet([2, 3], norm=norm)
 
-    name = {mcore.InstanceNorm3d: "instance", mcore.BatchNorm3d: "batch"}.get(norm, norm)
+    name = "batch" if norm is mcore.BatchNorm3d else "instance"
     assert net.config()["model"] == {"type": "RUNet", "width": [2, 3], "norm": name}
     assert list(models.from_config(net.config()).state_dict()) == list(net.state_dict())
 
@@ -571,6 +572,7 @@ REFUSED = [
     ("vrunet", {**V, "mode": "nearest", "scale_factor": 2}, "vrunet: scale_factor=.* has a factor along z"),
     ("vrunet", {**V, "scale_factor": [1, 2]}, r"vrunet: scale_factor=\[1, 2\] is no positive number, nor three"),
     ("RUNet", {**V, "mode": "full"}, "RUNet: mode='full' is not one of 'valid', 'same'"),
+    ("RUNet", {**V, "fit": "pad"}, "RUNet: fit='pad' keeps the size, which convolutions without padding don't"),
     ("RUNet", {**V, "residual": "none"}, "RUNet: residual='none' is not one of 'rectified', 'identity'"),
     ("DTU2", V, "DTU2: width, kszs and factors are of 2 levels, 4 levels and 3 steps"),
     ("DTU2", {**V, "kszs": [2, 3], "factors": [2]}, r"DTU2: kszs=.* has an even number"),
