@@ -132,9 +132,9 @@ def _batch_norm_of_batch(
     if kind in _HALVES:
         x = cast(x, dtypes.float32)
     axes = [0, *range(2, x.ndim)]
-    batch_mean = reduce("ReduceMean", x, axes, keepdim=True)
+    batch_mean = _mean(x, axes)
     centered = binary("Sub", x, batch_mean)
-    batch_var = reduce("ReduceMean", binary("Mul", centered, centered), axes, keepdim=True)
+    batch_var = _mean(binary("Mul", centered, centered), axes)
     if mean is not None and var is not None:
         count = dims.product(x.shape[a] for a in axes)
         many = size_tensor(count, x._dtype)
