@@ -6,16 +6,16 @@ import pytest
 import mcore.platform as platform
 from tests.platform.engines import tensor
 
-# Frames of a volume, off zero as images are.
-VOLUME = np.random.default_rng(0).standard_normal((2, 2, 24, 48, 48)) + 1.0
-# Single precision rounds at 6e-8; sums of 55,000 values taken in order are off by more than 1e-5.
+# Off zero, as images are.
+VOLUME = np.random.default_rng(0).standard_normal((1, 1, 36, 64, 64)) + 1.0
+# Single precision rounds at 6e-8; sums of 147,000 values taken in order are off by more than 1e-5.
 TOLERANCE = 2e-6
 
 # What each norm averages over, of a volume as (n, groups, c / groups, z, y, x).
 NORMS = {
-    "batch": (lambda: platform.BatchNorm3d(2), (0, 2, 3, 4, 5)),
-    "instance": (lambda: platform.InstanceNorm3d(2, affine=True), (2, 3, 4, 5)),
-    "group": (lambda: platform.GroupNorm(2, 2), (2, 3, 4, 5)),
+    "batch": (lambda: platform.BatchNorm3d(1), (0, 2, 3, 4, 5)),
+    "instance": (lambda: platform.InstanceNorm3d(1, affine=True), (2, 3, 4, 5)),
+    "group": (lambda: platform.GroupNorm(1, 1), (2, 3, 4, 5)),
 }
 
 
@@ -31,7 +31,7 @@ def test_a_volume_is_normed_to_single_precision(name):
 
 
 def test_running_statistics_of_a_volume_are_single_precision():
-    norm = platform.BatchNorm3d(2, momentum=1.0).train()
+    norm = platform.BatchNorm3d(1, momentum=1.0).train()
 
     norm(tensor(VOLUME)).numpy()
 
