@@ -405,3 +405,17 @@ def test_constants_of_nodes_follow_the_module_and_are_no_state():
 
     assert not module.state_dict()
     assert module.double()._held._buffers["c"].dtype is torch.float64
+
+
+@pytest.mark.parametrize("opset", [11, 13, 17])
+def test_chains_of_sizes_of_older_exporters_stay_open(small, opset):
+    given, file = torch.from_numpy(x(2, 3, 16, 16)), io.BytesIO()
+    axes = {"x": {0: "n", 2: "h", 3: "w"}}
+    torch.onnx.export(small, (given,), file, dynamo=False, opset_version=opset, input_names=["x"], dynamic_axes=axes)
+
+    module = OnnxModule(onnx.load_from_string(file.getvalue()))
+    again = to_onnx(module, given, strict=True)
+
+    other = torch.from_numpy(x(3, 3, 20, 28))
+    torch.testing.assert_close(module(other), small(other), **NETWORK)
+    np.testing.assert_allclose(bare(again, other.numpy())[0], small(other).detach(), **NETWORK)
