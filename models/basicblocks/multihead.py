@@ -7,11 +7,12 @@ import collections
 import copy
 import functools
 import keyword
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from mcore import Module, ModuleDict, Sequential, Tensor
 from models.basicblocks.layers import Factory
+from models.utils.arguments import constructors
 
 
 class MultiHeaded(Module):
@@ -60,7 +61,7 @@ class MultiHeadedOutput(Module):
 
     Raises:
         ValueError: a name can't be used, or there are no heads.
-        TypeError: an activation is a constructor instead of a layer.
+        TypeError: an activation is a constructor instead of a layer, or `conv` a layer instead of a constructor.
     """
 
     def __init__(
@@ -72,6 +73,7 @@ class MultiHeadedOutput(Module):
         activation: Module | None = None,
     ) -> None:
         _check_names("MultiHeadedOutput", heads)
+        constructors(of="MultiHeadedOutput", conv=conv)
         for name, layer in (("preactivation", preactivation), ("activation", activation)):
             if layer is not None and not isinstance(layer, Module):
                 raise TypeError(
@@ -96,14 +98,15 @@ def _output(names: tuple[str, ...]) -> Any:
     return collections.namedtuple("Output", names)  # type: ignore[misc]  # the fields are known when it is built
 
 
-def _check_names(title: str, names: Iterable[str]) -> None:
-    """Refuses names that a named tuple's fields can't have."""
-    names = [*names]
-    if not names:
-        raise ValueError(f"{title}: heads is empty; name at least one.")
-    for name in names:
-        if not name.isidentifier() or name.startswith("_") or keyword.iskeyword(name):
+def _check_names(title: str, heads: Any) -> None:
+    """Refuses what isn't by name, and names that a named tuple's fields or a ModuleDict's entries can't have."""
+    if not isinstance(heads, Mapping) or not heads:
+        raise ValueError(f"{title}: heads={heads!r} names none; give at least one by its name, in a mapping.")
+    taken = ModuleDict()
+    for name in heads:
+        fits = isinstance(name, str) and name.isidentifier() and not name.startswith("_")
+        if not fits or keyword.iskeyword(name) or hasattr(taken, name):
             raise ValueError(
-                f"{title}: {name!r} can't name a head; take letters, digits and '_', a letter first, and none of "
-                "Python's own words."
+                f"{title}: {name!r} can't name a head; take letters, digits and '_', a letter first, and neither one "
+                "of Python's own words nor of a ModuleDict's, such as 'keys'."
             )

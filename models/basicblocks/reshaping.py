@@ -8,7 +8,8 @@ from typing import Any
 
 import mcore
 from mcore import Module, Tensor
-from models.functional.cropping import crop_middle
+from models.functional.cropping import crop_middle, last_axes
+from models.utils.arguments import whole_numbers
 
 
 class View(Module):
@@ -23,9 +24,13 @@ class View(Module):
 
     Source: zetta_utils' `View`.
     Differs: takes tensors that don't lie in one piece, at which the original fails.
+
+    Raises:
+        ValueError: an entry is no whole number from -1 on.
     """
 
     def __init__(self, shape: Sequence[int]) -> None:
+        whole_numbers(of="View", least=-1, shape=shape)
         super().__init__()
         self.shape = tuple(shape)
 
@@ -81,17 +86,16 @@ class Crop(Module):
     Differs: refuses to cut everything away, where the original gives an empty map.
 
     Raises:
-        ValueError: a number is negative, or, when called, nothing would be left.
+        ValueError: a number is negative, or, when called, there are more than axes, or nothing would be left.
     """
 
     def __init__(self, crop: Sequence[int]) -> None:
+        whole_numbers(of="Crop", least=0, crop=crop)
         super().__init__()
-        if any(amount < 0 for amount in crop):
-            raise ValueError(f"Crop: crop={list(crop)} has a negative number; it takes pixels off, from 0 on.")
         self.crop = tuple(crop)
 
     def forward(self, x: Tensor) -> Tensor:
-        size = x.shape[-len(self.crop) :] if self.crop else ()
+        size = last_axes(x, len(self.crop), of="Crop")
         if any(pixels <= 2 * amount for pixels, amount in zip(size, self.crop, strict=True)):
             raise ValueError(
                 f"Crop: crop={list(self.crop)} leaves nothing of {[int(pixels) for pixels in size]} pixels."
@@ -120,10 +124,11 @@ class CenterCrop(Module):
     Source: zetta_utils' `CenterCrop`.
 
     Raises:
-        ValueError: when called, the map is smaller than `size`.
+        ValueError: a number isn't positive, or, when called, the map is smaller than `size`, or has fewer axes.
     """
 
     def __init__(self, size: Sequence[int]) -> None:
+        whole_numbers(of="CenterCrop", least=1, size=size)
         super().__init__()
         self.size = tuple(size)
 

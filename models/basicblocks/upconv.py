@@ -10,6 +10,7 @@ from typing import Any
 import mcore
 from mcore import Conv2d, GroupNorm, Module, ModuleDict, ModuleList, Sequential, Tensor
 from models.basicblocks.layers import Factory
+from models.utils.arguments import constructors
 from models.utils.extents import chain
 
 _FINER = functools.partial(mcore.Upsample, scale_factor=2)
@@ -32,6 +33,9 @@ class UpConv(Module):
             where left out.
 
     Source: zetta_utils' `UpConv`.
+
+    Raises:
+        TypeError: `upsampler` or `conv` is a layer that is built, or another value.
     """
 
     def __init__(
@@ -42,6 +46,7 @@ class UpConv(Module):
         upsampler: Factory = _FINER,
         conv: Factory = _KEEPING,
     ) -> None:
+        constructors(of="UpConv", upsampler=upsampler, conv=conv)
         super().__init__()
         self.upsampler = upsampler()
         kernel = kernel_size if isinstance(kernel_size, int) else tuple(kernel_size)

@@ -16,15 +16,26 @@ def crop_middle(x: Tensor, size: Sequence[int], *, of: str) -> Tensor:
     [1, 2, 3]
 
     Raises:
-        ValueError: an axis has less than that.
+        ValueError: an axis has less than that, or there are fewer axes.
     """
-    whole = x.shape[-len(size) :] if size else ()
+    whole = last_axes(x, len(size), of=of)
     if any(have < want for have, want in zip(whole, size, strict=True)):
         have, want = [int(pixels) for pixels in whole], [int(pixels) for pixels in size]
         raise ValueError(f"{of}: {want} can't be cropped out of {have}; it must not be larger.")
     starts = [(have - want) // 2 for have, want in zip(whole, size, strict=True)]
     ends: tuple[Any, ...] = (..., *(slice(start, start + want) for start, want in zip(starts, size, strict=True)))
     return x[ends]
+
+
+def last_axes(x: Tensor, count: int, *, of: str) -> Sequence[int]:
+    """Sizes of the last `count` axes.
+
+    Raises:
+        ValueError: there are fewer.
+    """
+    if count > x.ndim:
+        raise ValueError(f"{of}: it has a number for each of {count} axes, but the map has {x.ndim}.")
+    return x.shape[-count:] if count else ()
 
 
 def crop_channels(x: Tensor, channels: int, *, have: int, axis: int) -> Tensor:

@@ -4,6 +4,7 @@ Source: `dacapo.experiments.architectures` (github.com/janelia-cellmap/dacapo), 
 Differs: an architecture is also built from a mapping of its configuration's fields, and gives it back in `config()`.
 """
 
+import copy
 from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, fields
@@ -95,7 +96,7 @@ class ArchitectureConfig:
 
 
 def config_of(kind: type[Config], given: Config | Mapping[str, Any], *, of: str) -> Config:
-    """The configuration that an architecture got, or the one with the fields of a mapping.
+    """A copy of the configuration that an architecture got, or the one with the fields of a mapping.
 
     A mapping may be what DaCapo stores: `__type__` is the class, and private fields begin with an underscore.
 
@@ -103,7 +104,7 @@ def config_of(kind: type[Config], given: Config | Mapping[str, Any], *, of: str)
         TypeError: it is neither, or its fields aren't those of `kind`.
     """
     if isinstance(given, kind):
-        return given
+        return copy.deepcopy(given)
     if not isinstance(given, Mapping):
         raise TypeError(
             f"{of}: architecture_config is a {type(given).__name__}; give a {kind.__name__}, or its fields."
@@ -119,7 +120,7 @@ def config_of(kind: type[Config], given: Config | Mapping[str, Any], *, of: str)
     missing = [name for name, needed in known.items() if needed and name not in stored]
     if missing:
         raise TypeError(f"{of}: {kind.__name__} needs {', '.join(missing)}; give them in architecture_config.")
-    return kind(**stored)
+    return kind(**copy.deepcopy(stored))
 
 
 @dataclass

@@ -14,10 +14,10 @@ from mcore import Module, Sequential, Tensor
 from models.backbones.base import Weights
 from models.basicblocks.cnnectome import ConvPass, RaisingStep
 from models.networks.architecture import Architecture, ArchitectureConfig, config_of, keep_config
-from models.networks.cnnectome_module import CNNectomeSized, CNNectomeUNetModule
-from models.networks.cnnectome_plan import Kernels, Pixels, axes_of, plan_of
+from models.networks.cnnectome_module import CNNectomeSized, CNNectomeUNetModule, check_counts
+from models.networks.cnnectome_plan import Kernels, Pixels, axes_of, check_list, plan_of
 from models.networks.cnnectome_sizes import Axes, Geometry, Plan
-from models.utils.arguments import one_of
+from models.utils.arguments import one_of, whole_numbers
 from models.utils.coordinate import Coordinate
 from models.utils.weights import load_weights
 
@@ -207,9 +207,13 @@ class CNNectomeUNet(CNNectomeSized, Architecture):
         (20, 2)
 
         Raises:
-            ValueError: it has other axes, or isn't divisible.
+            ValueError: it has other axes or fractions, or isn't divisible.
         """
         size, plan = Coordinate(input_voxel_size), self.geometry.plan
+        if tuple(size) != tuple(input_voxel_size):
+            raise ValueError(
+                f"CNNectomeUNet: voxel size {tuple(input_voxel_size)} has fractions; give it in a finer unit."
+            )
         if len(size) not in (plan.dims, self.dims):
             raise ValueError(f"CNNectomeUNet: voxel size {size} has {len(size)} axes, but the network {plan.dims}.")
         finer = [1] * len(size)
@@ -233,7 +237,7 @@ def _plan(config: CNNectomeUNetConfig) -> Plan:
         ValueError: they don't go together.
     """
     of = "CNNectomeUNet"
-    one_of(("up", "down"), of=of, tail_kernels=config.tail_kernels)
+    _check_config(of, config)
     shape = [*config.input_shape]
     if len(shape) not in (1, 2, 3, 4):
         raise ValueError(
@@ -260,6 +264,22 @@ def _plan(config: CNNectomeUNetConfig) -> Plan:
             f"{of}: input_shape={tuple(shape)} has {there}, but kernel_size_down takes {takes} to leave one."
         )
     return replace(plan, tail=_tail_of(config, plan))
+
+
+def _check_config(of: str, config: CNNectomeUNetConfig) -> None:
+    """Refuses fields that aren't what they are said to be.
+
+    Raises:
+        ValueError: one isn't.
+    """
+    one_of(("up", "down"), of=of, tail_kernels=config.tail_kernels)
+    flags = ("constant_upsample", "use_attention", "batch_norm", "keep_size")
+    one_of((True, False), of=of, **{name: getattr(config, name) for name in flags})
+    whole_numbers(of=of, least=1, input_shape=config.input_shape)
+    for name in ("eval_shape_increase", "fov", "voxel_size", "upsample_factors"):
+        if getattr(config, name) is not None:
+            check_list(of, name, getattr(config, name))
+    check_counts(of, fmaps_out=config.fmaps_out)
 
 
 def _spanning(down: Kernels | None, levels: int, frames: int) -> Kernels:

@@ -175,7 +175,9 @@ class CNNectomeUNetModule(CNNectomeSized):
         steps = range(plan.levels - 1)
         contracted = _contracted(upsample_channel_contraction, len(steps))
         counts = {"in_channels": in_channels, "num_fmaps": num_fmaps, "fmap_inc_factor": fmap_inc_factor}
-        _check_numbers(title, **counts, num_heads=num_heads)
+        check_counts(title, **counts, num_heads=num_heads)
+        if num_fmaps_out is not None:
+            check_counts(title, num_fmaps_out=num_fmaps_out)
         if num_heads > 1 and not steps:
             raise ValueError(f"{title}: num_heads={num_heads} are ways up, of which a single level has none; take 1.")
         geometry = Geometry(plan)
@@ -307,7 +309,12 @@ def _contracted(given: bool | Sequence[bool], levels: int) -> list[bool]:
     return list(given)
 
 
-def _check_numbers(of: str, **counts: int) -> None:
+def check_counts(of: str, **counts: int) -> None:
+    """Refuses what is no whole number of 1 or more.
+
+    Raises:
+        ValueError: it isn't.
+    """
     for name, count in counts.items():
         if not isinstance(count, Integral) or isinstance(count, bool) or count < 1:
             raise ValueError(f"{of}: {name}={count!r} is no whole number of 1 or more.")

@@ -39,6 +39,7 @@ def plan_of(
         ValueError: they don't go together; the message names the level.
     """
     _check_padding(of, padding, keep_size)
+    check_list(of, "downsample_factors", factors)
     given: dict[str, Any] = {"downsample_factors": factors, "kernel_size_down": down, "kernel_size_up": up}
     axes = _dims_of(of, given, dims)
     levels = len(factors) + 1
@@ -53,6 +54,18 @@ def plan_of(
     return Plan(of, axes, steps, spatial, ups, padding, keep_size, frames)
 
 
+def check_list(of: str, name: str, value: Any) -> None:
+    """Refuses what isn't a list.
+
+    Raises:
+        ValueError: it isn't.
+    """
+    if isinstance(value, str) or not isinstance(value, Sequence):
+        raise ValueError(
+            f"{of}: {name}={value!r} is no list; give one entry for each level or step, as in [{value!r}]."
+        )
+
+
 def _check_padding(of: str, padding: str, keep_size: bool) -> None:
     if padding not in ("same", "valid"):
         raise ValueError(f"{of}: padding={padding!r} is not 'same' or 'valid'.")
@@ -64,7 +77,7 @@ def _dims_of(of: str, given: dict[str, Any], dims: int | None) -> int:
     """The number of axes in space."""
     kernels = [kernel for name in ("kernel_size_down", "kernel_size_up") for kernel in _flat(of, name, given[name])]
     entries = [*kernels, *given["downsample_factors"]]
-    told = [min(len(entry), 3) for entry in entries if not isinstance(entry, Integral)]
+    told = [min(len(entry), 3) for entry in entries if isinstance(entry, Sequence)]
     found = dims if dims is not None else told[0] if told else 3
     if found not in (1, 2, 3):
         raise ValueError(f"{of}: dims={dims!r} is not 1, 2 or 3.")
@@ -74,6 +87,8 @@ def _dims_of(of: str, given: dict[str, Any], dims: int | None) -> int:
 def _flat(of: str, name: str, kernels: Any) -> list[Any]:
     """All kernels of all levels."""
     found: list[Any] = []
+    if kernels is not None:
+        check_list(of, name, kernels)
     for level, row in enumerate(kernels or ()):
         if isinstance(row, int | str) or not isinstance(row, Sequence):
             raise ValueError(f"{of}: {name}[{level}]={row!r} is no list of kernels; write [{row!r}, {row!r}] for two.")

@@ -5,7 +5,6 @@ showed; earlier versions are in `convnet_v1.py` and `convnet_v0.py`.
 Names: layers are numbered as there, so its files of weights load as they are.
 """
 
-import warnings
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
@@ -70,6 +69,7 @@ class UNet(Levels):
     """
 
     version = "0.0.2"
+    advice = '; fit="pad" keeps them, fit="refuse" says which sizes fit'
 
     def __init__(
         self,
@@ -121,8 +121,6 @@ class UNet(Levels):
             mode=join_mode(title, unet_skip_mode, skip_mode),
         )
         self.fit = fit
-        # Whether convolutions keep the size, so that levels alone may change it.
-        self.keeping = all(layer.keeping for layer in self.layers if isinstance(layer, ConvBlock))
         self.multiples = self._multiples(title) if fit == "pad" else ()
         self._complete(weights)
 
@@ -134,15 +132,7 @@ class UNet(Levels):
             return crop(self.run(F.pad(x, [amount for after in reversed(missing) for amount in (0, after)])), size)
         if self.fit == "refuse":
             self.check_size(size, ', or take fit="pad"')
-        out = self.run(x)
-        if self.keeping and tuple(out.shape[-axes:]) != tuple(size):
-            had, got = ([int(pixels) for pixels in pair] for pair in (size, out.shape[-axes:]))
-            warnings.warn(
-                f"{type(self).__name__}: {had} pixels give {got}, since its levels don't divide them, as in the "
-                'original; fit="pad" keeps them, fit="refuse" says which sizes fit.',
-                stacklevel=2,
-            )
-        return out
+        return self.told(x, self.run(x))
 
     def output_size(self, pixels: int, axis: int = 0) -> int | None:
         """Pixels of the result along an axis of `pixels`; None where such an axis doesn't go through.

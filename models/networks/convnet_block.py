@@ -16,12 +16,12 @@ from models.networks.convnet_program import (
     Setting,
     activation_of,
     axes,
-    check_factory,
     convolutions,
     edges,
     fitted,
 )
-from models.utils.arguments import one_of
+from models.utils.arguments import constructors, one_of
+from models.utils.extents import keeps_size
 
 
 class ConvBlock(Programmed):
@@ -79,7 +79,9 @@ class ConvBlock(Programmed):
     ) -> None:
         title = type(self).__name__
         one_of(("pre", "post"), of=title, activation_mode=activation_mode)
-        check_factory(title, conv=conv, activation=activation, normalization=normalization)
+        constructors(
+            of=title, optional=("normalization",), conv=conv, activation=activation, normalization=normalization
+        )
         super().__init__()
         convs = convolutions(
             title,
@@ -93,7 +95,7 @@ class ConvBlock(Programmed):
         self.num_channels, self.dims = tuple(num_channels), axes(convs, kernel_sizes)  # type: ignore[assignment]
         self.edges = edges(title, skips, len(convs))
         self._check_channels(title)
-        self.keeping = all(getattr(layer, "padding", None) == "same" for layer in convs)
+        self.keeping = all(keeps_size(layer) for layer in convs)
         last, pre = len(convs), activation_mode == "pre"
 
         def act() -> None:

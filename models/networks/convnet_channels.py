@@ -29,7 +29,7 @@ def block_channels(
     layers_enc: Sequence[Any] | None,
     layers_dec: Sequence[Any] | None,
     in_channels: int | None,
-) -> list[list[int]]:
+) -> Sequence[Sequence[int]]:
     """Channels of each block, from the original's list, or from the two ways apart.
 
     >>> block_channels("UNet", None, [32, 64, 128], [128, 64, 32], None)
@@ -44,7 +44,7 @@ def block_channels(
             raise TypeError(
                 f"{title}: list_num_channels says it all; leave layers_enc, layers_dec and in_channels out."
             )
-        return [[*channels] for channels in list_num_channels]
+        return list_num_channels
     if layers_enc is None or layers_dec is None:
         raise TypeError(f"{title} needs list_num_channels, or layers_enc and layers_dec.")
     down, up = [*layers_enc], [*layers_dec]
@@ -56,7 +56,7 @@ def block_channels(
     if not any(plain):
         if in_channels is not None:
             raise TypeError(f"{title}: in_channels={in_channels} stands in the first list of layers_enc already.")
-        return [[*channels] for channels in (*down, *up)]
+        return [*down, *up]
     if not down or len(down) != len(up) or down[-1] != up[0]:
         raise ValueError(
             f"{title}: layers_enc={down} and layers_dec={up} must be as many levels, of which the coarsest, the last "
@@ -75,11 +75,16 @@ def block_channels(
 
 
 def check_blocks(title: str, blocks: Sequence[Sequence[int]]) -> None:
-    """Refuses an even number of blocks.
+    """Refuses what is no list of lists, and an even number of blocks.
 
     Raises:
-        ValueError: it is even.
+        ValueError: it is.
     """
+    if not _is_list(blocks) or not all(map(_is_list, blocks)):
+        raise ValueError(
+            f"{title}: list_num_channels={blocks!r} is no list of lists; give the channels of each block, such as "
+            "[[1, 32], [32, 64, 32], [32, 1]]."
+        )
     if len(blocks) % 2 == 0:
         raise ValueError(
             f"{title}: list_num_channels has {len(blocks)} blocks; it needs an odd number: as many up as down, and "
@@ -119,3 +124,7 @@ def skips_by_block(
     counts = [len(channels) - 1 for channels in blocks]
     pairs = edges(title, skips, max(counts))
     return [{str(start): end for start, end in pairs if end <= count} for count in counts]
+
+
+def _is_list(value: Any) -> bool:
+    return isinstance(value, Sequence) and not isinstance(value, str)

@@ -1,16 +1,18 @@
 """What the convnet's U-Nets of all versions share: a block for each level on both ways."""
 
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from functools import partial
 from typing import Any
 
 import mcore
-from mcore import Module
+from mcore import Module, Tensor
 from models.basicblocks.layers import LAYERS, Factory
 from models.networks.convnet_block import ConvBlock
 from models.networks.convnet_channels import check_between, check_blocks, skips_by_block
-from models.networks.convnet_program import Programmed, Setting, check_factory
+from models.networks.convnet_program import Programmed, Setting
+from models.utils.arguments import constructors
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,9 @@ class Levels(Programmed):
         mode: how maps join: "sum", or "concat", in front of what was raised.
     """
 
+    # What a version advises where a result is smaller than the image.
+    advice = ""
+
     def __init__(
         self,
         blocks: Sequence[Sequence[int]],
@@ -58,8 +63,9 @@ class Levels(Programmed):
     ) -> None:
         title = type(self).__name__
         check_blocks(title, blocks)
-        factories = ("conv", "activation", "normalization", "downsample", "upsample")
-        check_factory(title, **{name: getattr(parts, name) for name in factories})
+        optional = ("normalization", "downsample", "upsample")
+        factories = {name: getattr(parts, name) for name in ("conv", "activation", *optional)}
+        constructors(of=title, optional=optional, **factories)
         super().__init__()
         self.blocks, self.middle, self.mode = [tuple(channels) for channels in blocks], len(blocks) // 2, mode
         inside, made = skips_by_block(title, skips, blocks), []
@@ -72,8 +78,25 @@ class Levels(Programmed):
             if index == 0:
                 self.dims = block.dims
             made.append(f"layers.{self.add(block)}")
+        #: Whether convolutions keep the size, so that levels alone may change it.
+        self.keeping = all(layer.keeping for layer in self.layers if isinstance(layer, ConvBlock))
         self.first_conv = f"{made[0]}.{self.layers[0].first_conv}"
         self.classifier = f"{made[-1]}.{self.layers[-1].classifier}"
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.told(x, self.run(x))
+
+    def told(self, x: Tensor, out: Tensor) -> Tensor:
+        """The result, with a warning where levels made it smaller than the image."""
+        axes = self.dims or x.ndim - 2
+        if self.keeping and tuple(out.shape[-axes:]) != tuple(x.shape[-axes:]):
+            had, got = ([int(pixels) for pixels in size[-axes:]] for size in (x.shape, out.shape))
+            warnings.warn(
+                f"{type(self).__name__}: {had} pixels give {got}, since its levels don't divide them, as in the "
+                f"original{self.advice}.",
+                stacklevel=3,
+            )
+        return out
 
     def between(self, index: int, parts: Parts) -> None:
         """Puts in what leads from the block before to the one of this number."""

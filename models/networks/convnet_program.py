@@ -16,6 +16,7 @@ from models.basicblocks.layers import Factory
 from models.component import plain
 from models.functional.cropping import crop_channels, crop_middle
 from models.sizing import Sized
+from models.utils.arguments import whole_numbers
 from models.utils.extents import axes_of, extent
 from models.utils.weights import load_weights
 
@@ -148,21 +149,6 @@ def added(x: Tensor, kept: Tensor, *, dims: int | None, of: str) -> Tensor:
     return x + kept
 
 
-def check_factory(title: str, **factories: Any) -> None:
-    """Refuses what isn't a constructor; None stands for one that is known elsewhere, or for none.
-
-    Raises:
-        TypeError: a layer, or another value.
-    """
-    for name, value in factories.items():
-        if value is not None and (isinstance(value, Module) or not callable(value)):
-            what = f"a {type(value).__name__} that is built" if isinstance(value, Module) else repr(value)
-            raise TypeError(
-                f"{title}: {name} is {what}, but one is made for each place; give a constructor, "
-                'in a spec with "@mode": "partial".'
-            )
-
-
 def sampler(factory: Factory, in_channels: int, out_channels: int) -> Module:
     """What lowers or raises a map: told its channels by name where the factory takes them so, else from nothing."""
     if takes(factory, in_channels=in_channels, out_channels=out_channels):
@@ -212,9 +198,12 @@ def edges(title: str, skips: Mapping[str, int] | None, count: int) -> list[tuple
     Raises:
         ValueError: one leads backwards, or from or to where there is no convolution.
     """
+    if skips is not None and not isinstance(skips, Mapping):
+        raise ValueError(f'{title}: skips={skips!r} is no mapping; write {{"0": 2}} for one from 0 to 2.')
     found = []
     for key, end in (skips or {}).items():
-        start = int(key) if isinstance(key, int) or str(key).isdigit() else -1
+        # Other scripts' digits are none that int reads.
+        start = int(key) if str(key).isascii() and str(key).isdigit() else -1
         if not 0 <= start < count:
             raise ValueError(
                 f"{title}: skips={dict(skips or {})} has one from {key!r}; they start at 0, what comes in, "
@@ -244,6 +233,7 @@ def convolutions(
     Raises:
         ValueError: there are none, or a setting doesn't fit them.
     """
+    whole_numbers(of=title, least=1, num_channels=num_channels)
     count = len(num_channels) - 1
     if count < 1:
         raise ValueError(
@@ -258,6 +248,10 @@ def convolutions(
     )
     made = []
     for index, (kernel, stride, padding, mode) in enumerate(settings):
+        _check_numbers(title, 1, kernel_sizes=kernel, strides=stride)
+        # A word is for the convolution to know.
+        if not isinstance(padding, str):
+            _check_numbers(title, 0, paddings=padding)
         _check_axes(title, conv, kernel_sizes=kernel, strides=stride, paddings=padding)
         layer = conv(num_channels[index], num_channels[index + 1], kernel, stride, padding, padding_mode=mode)
         if getattr(layer, "bias", None) is not None:
@@ -270,6 +264,14 @@ def axes(layers: Sequence[Module], kernel_sizes: Setting) -> int | None:
     """The number of axes that convolutions work on; None where nothing tells."""
     first = each_conv("", "", kernel_sizes, len(layers))[0]
     return axes_of(layers[0]) or (len(first) if isinstance(first, tuple) else None)
+
+
+def _check_numbers(title: str, least: int, **settings: Any) -> None:
+    whole_numbers(of=title, least=least, **{name: _by_axis(value) for name, value in settings.items()})
+
+
+def _by_axis(value: Any) -> Any:
+    return value if isinstance(value, tuple) else (value,)
 
 
 def _check_axes(title: str, conv: Factory, **settings: Any) -> None:

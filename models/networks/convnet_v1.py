@@ -19,12 +19,11 @@ from models.networks.convnet_program import (
     activation_of,
     added,
     axes,
-    check_factory,
     convolutions,
     edges,
     sampler,
 )
-from models.utils.arguments import one_of
+from models.utils.arguments import constructors, one_of
 from models.utils.extents import extent
 
 
@@ -78,7 +77,9 @@ class ConvBlock(Programmed):
         weights: Weights = None,
     ) -> None:
         title = type(self).__name__
-        check_factory(title, conv=conv, activation=activation, normalization=normalization)
+        constructors(
+            of=title, optional=("normalization",), conv=conv, activation=activation, normalization=normalization
+        )
         super().__init__()
         convs = convolutions(
             title,

@@ -9,6 +9,9 @@ from mcore import Module
 from mcore.specs import Partial
 from models.basicblocks.layers import Factory
 
+# Pixels along an axis that no kernel is larger than.
+_LARGE = 1 << 20
+
 
 def extent(layer: Module, pixels: int, axis: int = 0) -> int | None:
     """Pixels along an axis of what `layer` gives for `pixels`; None where they don't go through it.
@@ -61,6 +64,16 @@ def axes_of(layer: Module | Factory) -> int | None:
 def keeps_channels(layer: Module) -> bool:
     """Whether a layer of torch's gives as many channels as come, of whatever number; False where it isn't known."""
     return isinstance(layer, _KEEPING_CHANNELS)
+
+
+def keeps_size(layer: Module) -> bool:
+    """Whether a layer gives as many pixels as come, along every axis; False where it isn't known.
+
+    >>> keeps_size(mcore.Conv2d(1, 1, 3, padding=1)), keeps_size(mcore.Conv2d(1, 1, 3)), keeps_size(mcore.Linear(1, 1))
+    (True, False, False)
+    """
+    count = axes_of(layer)
+    return count is not None and all(extent(layer, _LARGE, axis) == _LARGE for axis in range(count))
 
 
 def chain(layers: Sequence[Module], pixels: int | None, axis: int) -> int | None:
@@ -198,4 +211,4 @@ _BY_AXES = {
 }
 _BY_AXES[2] += _named("PixelShuffle PixelUnshuffle")
 
-__all__ = ["axes_of", "chain", "extent", "keeps_channels"]
+__all__ = ["axes_of", "chain", "extent", "keeps_channels", "keeps_size"]

@@ -300,6 +300,16 @@ REFUSED = [
     (ONE, {"keep_size": True}, "keep_size=True keeps sizes, which padding='valid' doesn't"),
     (ONE, {"fmap_inc_factor": 1.5}, "fmap_inc_factor=1.5 is no whole number of 1 or more"),
     (ONE, {"num_fmaps": 0}, "num_fmaps=0 is no whole number of 1 or more"),
+    (ONE, {"fmaps_out": 0}, "fmaps_out=0 is no whole number of 1 or more"),
+    (ONE, {"fmaps_out": -1}, "fmaps_out=-1 is no whole number of 1 or more"),
+    (ONE, {"input_shape": 44}, "input_shape=44 is no list of whole numbers from 1 on"),
+    (ONE, {"input_shape": (44, 44.5)}, r"input_shape=\[44, 44.5\] is no list of whole numbers"),
+    (ONE, {"batch_norm": "False"}, "batch_norm='False' is not one of True, False"),
+    (ONE, {"eval_shape_increase": 5}, r"eval_shape_increase=5 is no list; give one entry .* as in \[5\]"),
+    (ONE, {"upsample_factors": 2}, "upsample_factors=2 is no list"),
+    (ONE, {"downsample_factors": 2}, "downsample_factors=2 is no list"),
+    (ONE, {"downsample_factors": [2.0]}, r"downsample_factors\[0\]: 2.0 is no positive number"),
+    (ONE, {"kernel_size_down": 3}, "kernel_size_down=3 is no list"),
     (ONE, {"kernel_size_down": [[3]]}, "kernel_size_down has kernels for 1 levels, but there are 2"),
     (ONE, {"kernel_size_up": []}, "kernel_size_up has kernels for 0 levels, but there are 1"),
     (ONE, {"kernel_size_down": [[3], []]}, r"kernel_size_down\[1\] has no kernel"),
@@ -434,6 +444,8 @@ def test_a_voxel_that_does_not_divide_is_refused():
         net.scale((5, 6))
     with pytest.raises(ValueError, match=r"voxel size \(2, 6, 6\) has 3 axes, but the network 2"):
         net.scale((2, 6, 6))
+    with pytest.raises(ValueError, match=r"voxel size \(2.5, 6\) has fractions; give it in a finer unit"):
+        net.scale((2.5, 6))
 
 
 def test_a_network_without_tail_leaves_voxels_as_they_are():
@@ -594,6 +606,15 @@ def test_a_changed_configuration_is_one_of_its_own():
 
     assert replace(config, fmaps_out=3).fmaps_out == 3
     assert config == CNNectomeUNetConfig(**ONE)
+
+
+def test_a_network_keeps_what_it_was_made_with_when_its_configuration_changes():
+    config = CNNectomeUNetConfig(**{**ONE, "input_shape": [18, 18]})
+    net = CNNectomeUNet(config)
+
+    config.input_shape[0], config.fmaps_out = 99, 7
+
+    assert (net.input_shape, net.module().out_channels) == ((18, 18), ONE["fmaps_out"])
 
 
 def test_the_dummy_is_built_by_name():

@@ -247,6 +247,17 @@ def test_a_setting_is_for_all_convolutions_or_listed(value, expected):
         ({"skips": {"-1": 1}}, "has one from '-1'"),
         ({"skips": {"0": 1}}, "the skip from 0 to 1 has 1 channels where 4 are needed"),
         ({"activation_mode": "both"}, "activation_mode='both' is not one of 'pre', 'post'"),
+        ({"num_channels": 3}, "num_channels=3 is no list of whole numbers from 1 on"),
+        ({"num_channels": [1, 0]}, r"num_channels=\[1, 0\] is no list of whole numbers from 1 on"),
+        ({"num_channels": [1, 2.5]}, r"num_channels=\[1, 2.5\] is no list of whole numbers"),
+        ({"kernel_sizes": 0}, r"kernel_sizes=\[0\] is no list of whole numbers from 1 on"),
+        ({"kernel_sizes": 2.5}, r"kernel_sizes=\[2.5\] is no list of whole numbers"),
+        ({"kernel_sizes": "3"}, r"kernel_sizes=\['3'\] is no list of whole numbers"),
+        ({"strides": 0}, r"strides=\[0\] is no list of whole numbers from 1 on"),
+        ({"paddings": None}, r"paddings=\[None\] is no list of whole numbers from 0 on"),
+        ({"paddings": -1}, r"paddings=\[-1\] is no list of whole numbers from 0 on"),
+        ({"skips": [["0", 2]]}, "skips=.* is no mapping; write"),
+        ({"skips": {"²": 2}}, "has one from '²'; they start at 0"),
         ({"strides": 2}, "padding='same' is not supported for strided convolutions"),
     ],
 )
@@ -258,6 +269,11 @@ def test_a_block_that_cannot_work_is_refused(arguments, message):
 def test_a_layer_in_a_factorys_place_is_refused():
     with pytest.raises(TypeError, match="ConvBlock: activation is a ReLU that is built, but one is made for each"):
         ConvBlock([1, 2], activation=ReLU())
+
+
+def test_a_block_needs_an_activation():
+    with pytest.raises(TypeError, match="ConvBlock: activation is None, but one is made for each place"):
+        ConvBlock([1, 2], activation=None)
 
 
 def test_one_channel_is_added_to_all_in_the_old_block():
@@ -362,6 +378,8 @@ def test_channels_are_given_in_one_way(arguments, message):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
+        ({"list_num_channels": [1, 2, 3]}, r"list_num_channels=\[1, 2, 3\] is no list of lists; give the channels"),
+        ({"list_num_channels": 3}, "list_num_channels=3 is no list of lists"),
         ({"list_num_channels": LEVELS[:2]}, "has 2 blocks; it needs an odd number"),
         (
             {"list_num_channels": [[1, 4], [5, 4], [4, 2]]},
@@ -443,6 +461,12 @@ def test_valid_sizes_name_those_near():
 def test_a_smaller_result_is_told():
     with pytest.warns(UserWarning, match=r"UNet: \[17, 19\] pixels give \[16, 16\], since its levels don't divide"):
         SHAPED["same"](mcore.zeros(1, 1, 17, 19))
+
+
+@pytest.mark.parametrize("make", [lambda: First(LEVELS), lambda: ConvnetUNet(LEVELS, paddings=1)], ids=["v0", "one"])
+def test_a_smaller_result_is_told_by_any_version_and_any_padding_that_keeps_the_size(make):
+    with pytest.warns(UserWarning, match=r"UNet: \[7, 8\] pixels give \[6, 8\], since its levels don't divide them"):
+        make()(mcore.zeros(1, 1, 7, 8))
 
 
 def test_a_size_that_does_not_fit_is_refused_with_the_nearest():

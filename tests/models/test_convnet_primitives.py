@@ -62,7 +62,12 @@ def test_what_the_original_refused_is_refused_in_words(case):
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: Crop([1, -1]), r"Crop: crop=\[1, -1\] has a negative number"),
+        (lambda: Crop([1, -1]), r"Crop: crop=\[1, -1\] is no list of whole numbers from 0 on"),
+        (lambda: Crop(1), "Crop: crop=1 is no list of whole numbers"),
+        (lambda: Crop([1, 1, 1])(mcore.zeros(8, 8)), "Crop: it has a number for each of 3 axes, but the map has 2"),
+        (lambda: CenterCrop([1, 1, 1])(mcore.zeros(8, 8)), "CenterCrop: it has a number for each of 3 axes"),
+        (lambda: CenterCrop([0, 2]), r"CenterCrop: size=\[0, 2\] is no list of whole numbers from 1 on"),
+        (lambda: View([2.5]), r"View: shape=\[2.5\] is no list of whole numbers from -1 on"),
         (lambda: Crop([2])(mcore.zeros(1, 4)), r"Crop: crop=\[2\] leaves nothing of \[4\] pixels"),
         (lambda: CenterCrop([5])(mcore.zeros(1, 4)), r"CenterCrop: \[5\] can't be cropped out of \[4\]"),
         (lambda: AvgPool2DFlatten()(mcore.zeros(1, 2, 4, 5)), "AvgPool2DFlatten: a map of 4x5 pixels isn't square"),
@@ -70,7 +75,10 @@ def test_what_the_original_refused_is_refused_in_words(case):
         (lambda: RescaleValues([0, 1, 2], [0, 1]), r"in_range=\[0, 1, 2\] is not two numbers"),
         (lambda: RescaleValues([1, 1], [0, 1]), r"in_range=\[1, 1\] has no width"),
         (Clamp, "Clamp: neither min nor max is given"),
-        (lambda: MultiHeaded({}), "MultiHeaded: heads is empty"),
+        (lambda: MultiHeaded({}), r"MultiHeaded: heads=\{\} names none"),
+        (lambda: MultiHeaded([ReLU()]), "MultiHeaded: heads=.* names none; give at least one by its name"),
+        (lambda: MultiHeaded({"keys": ReLU()}), "MultiHeaded: 'keys' can't name a head"),
+        (lambda: MultiHeaded({1: ReLU()}), "MultiHeaded: 1 can't name a head"),
         (lambda: MultiHeaded({"_a": ReLU()}), "MultiHeaded: '_a' can't name a head"),
         (lambda: MultiHeadedOutput(1, {"class": 2}, POINT), "MultiHeadedOutput: 'class' can't name a head"),
         (lambda: MultiHeadedOutput(1, {"a b": 2}, POINT), "MultiHeadedOutput: 'a b' can't name a head"),
@@ -128,6 +136,19 @@ def test_each_head_learns_an_activation_of_its_own():
 def test_a_constructor_in_an_activations_place_is_refused():
     with pytest.raises(TypeError, match=r"MultiHeadedOutput: activation=.* is no layer; give one that is built"):
         MultiHeadedOutput(2, {"a": 1}, POINT, activation=Sigmoid)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: UpConv(1, 1, 3, upsampler=mcore.Upsample(scale_factor=2)), "UpConv: upsampler is a Upsample that is"),
+        (lambda: UpConv(1, 1, 3, conv=None), "UpConv: conv is None, but one is made for each place"),
+        (lambda: MultiHeadedOutput(1, {"a": 2}, mcore.Conv2d(1, 2, 1)), "MultiHeadedOutput: conv is a Conv2d that is"),
+    ],
+)
+def test_a_layer_in_a_constructors_place_is_refused(make, message):
+    with pytest.raises(TypeError, match=message):
+        make()
 
 
 def test_heads_of_specs_are_built_by_name():
