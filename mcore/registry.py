@@ -232,8 +232,8 @@ def _specifiers(versions: str) -> SpecifierSet:
 
 def _check_kind(kind: str) -> None:
     if kind not in KINDS + OTHER_KINDS:
-        likely = nearest(str(kind), KINDS, least=0.0, most=1)[0]
-        raise ValueError(f"kind {kind!r} is none of {', '.join(KINDS)}; the nearest is {likely!r}.")
+        likely = nearest(str(kind), KINDS + OTHER_KINDS, least=0.0, most=1)[0]
+        raise ValueError(f"kind {kind!r} is none of {', '.join(KINDS + OTHER_KINDS)}; the nearest is {likely!r}.")
 
 
 def _unknown(name: str, kind: str | None, namespace: str) -> str:
@@ -244,6 +244,9 @@ def _unknown(name: str, kind: str | None, namespace: str) -> str:
     why = _refused(name)
     if why:
         return f"no {what}: {why}."
+    spaces = sorted({space for space, _ in _registry.entries if space})
+    if namespace and namespace not in spaces:
+        return f"no {what}: there is no such namespace; known are {', '.join(spaces)}."
     names = available(kind, namespace=namespace)
     likely = nearest(name, names)
     if likely:

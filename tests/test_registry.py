@@ -112,6 +112,11 @@ def test_an_unknown_name_lists_the_nearest():
         create("resnet51")
 
 
+def test_an_unknown_namespace_is_told_with_those_there_are():
+    with pytest.raises(UnknownComponent, match="no component 'UNet' in namespace 'connet': there is no such namespace"):
+        create("connet/UNet")
+
+
 def test_a_name_of_another_kind_is_said_to_be_that():
     with pytest.raises(UnknownComponent, match="no neck 'resnet50'; 'resnet50' is a backbone"):
         lookup("resnet50", "neck")

@@ -22,10 +22,10 @@ def load_by_position(net: Any, arrays: Sequence[Any]) -> Any:
         `net`.
 
     Raises:
-        TypeError: what came is no list of arrays.
+        TypeError: what came is no list of arrays, or `net` no module.
         ValueError: their number or a shape differs; all that differ are listed, and nothing was changed.
     """
-    state = net.state_dict()
+    tensor_of, state = bridge.of_module(net).tensor_of, net.state_dict()
     if isinstance(arrays, str | bytes | dict) or not isinstance(arrays, Sequence):
         raise TypeError(f"load_by_position: arrays is a {type(arrays).__name__}; give a list in the state's order.")
     found = [bridge.array_of(array) for array in arrays]
@@ -42,7 +42,6 @@ def load_by_position(net: Any, arrays: Sequence[Any]) -> Any:
         )
     if wrong:
         raise ValueError(f"load_by_position: {len(wrong)} shapes differ: {'; '.join(wrong)}.")
-    tensor_of = bridge.of_module(net).tensor_of
     net.load_state_dict({name: tensor_of(array) for name, array in zip(state, found, strict=True)})
     return net
 

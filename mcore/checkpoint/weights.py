@@ -84,6 +84,7 @@ def load_weights_file(
 
     Raises:
         FileNotFoundError: no such file; the nearest names are told.
+        TypeError: `model` is no module, or `component_names` or `remap_keys` are something else than names.
         ModelFileError: the file is damaged, or holds other objects.
         ValueError: nothing in the file is meant for `model`, or two entries get one name.
         RuntimeError: names (where `strict`) or shapes don't fit, in torch's words; nothing was changed.
@@ -93,6 +94,7 @@ def load_weights_file(
         return model
     file = existing(path_of(ckpt_path, "load_weights_file"), "load_weights_file")
     state = _state_of(files.load(file), file)
+    _check_asked(component_names, remap_keys)
     if component_names is not None:
         names = [component_names] if isinstance(component_names, str) else list(component_names)
         state = _of_components(state, names, remove_component_prefix, file)
@@ -103,6 +105,15 @@ def load_weights_file(
         state = {name: engine.tensor_of(bridge.array_of(value)) for name, value in state.items()}
     engine.load_state(model, state, strict)
     return model
+
+
+def _check_asked(component_names: Any, remap_keys: Any) -> None:
+    names = [component_names] if isinstance(component_names, str) else component_names or []
+    if not isinstance(names, Sequence) or not all(isinstance(name, str) for name in names):
+        raise TypeError(f"load_weights_file: component_names is a list of names, got {component_names!r}.")
+    rules = remap_keys or {}
+    if not isinstance(rules, Mapping) or not all(isinstance(name, str) for rule in rules.items() for name in rule):
+        raise TypeError(f"load_weights_file: remap_keys is a mapping of old names to new ones, got {remap_keys!r}.")
 
 
 def _state_of(content: Any, file: Path) -> Mapping[str, Any]:

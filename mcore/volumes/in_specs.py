@@ -1,6 +1,7 @@
-"""What a spec may ask for as `load_model` and `SimpleInferenceRunner`: the same, but for `trust`.
+"""What a spec may ask for as `load_model` and `SimpleInferenceRunner`: the same, but for `trust` and TensorRT.
 
-A spec is data, and whoever builds one that came from elsewhere has not said that a program it names may run.
+A spec is data, and whoever builds one that came from elsewhere has not said that a program it names may run. Nor that
+a folder it names may be written, and the engines in it run, which TensorRT does with its cache.
 """
 
 from __future__ import annotations
@@ -28,14 +29,21 @@ def load_model(
         path: a `.json`, an `.onnx` or an artifact's folder.
         device: where the model shall be.
         use_cache: keep it, and give the same object again.
-        input_shape: the shape that TensorRT builds its engine for.
-        tensorrt_enabled: run an ONNX file through TensorRT.
-        tensorrt_cache_dir: where TensorRT keeps its engines.
+        input_shape: of TensorRT; plays no part here.
+        tensorrt_enabled: false; the original's specs may say so.
+        tensorrt_cache_dir: of TensorRT; plays no part here.
         default_version: of a `.json`: the version of what names none; not that of the spec that this stands in.
+
+    Raises:
+        ValueError: TensorRT is asked for.
+        and what `mcore.checkpoint.load_model` raises.
     """
-    return checkpoint.load_model(
-        path, device, use_cache, input_shape, tensorrt_enabled, tensorrt_cache_dir, default_version=default_version
-    )
+    if tensorrt_enabled:
+        raise ValueError(
+            "load_model: tensorrt_enabled=True writes engines into a folder, and runs those that lie there, which a "
+            "spec can't ask for; call mcore.checkpoint.load_model with it instead."
+        )
+    return checkpoint.load_model(path, device, use_cache, default_version=default_version)
 
 
 def SimpleInferenceRunner(  # by its name in specs

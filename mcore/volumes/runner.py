@@ -113,8 +113,9 @@ class SimpleInferenceRunner:
             self.model_path = path_of(given, "SimpleInferenceRunner")
             checked_kind(self.model_path, self.trust)
             return
-        bridge.of_module(given)
-        self.model = given if self.device is None else given.to(self.device)
+        engine = bridge.of_module(given)
+        # Asked first: where there is no such device, a part of the module may have been moved already.
+        self.model = given if self.device is None else given.to(engine.device_of(self.device))
 
     def __call__(self, tile: Any) -> Any:
         """The network's result for `tile`."""
@@ -135,7 +136,7 @@ class SimpleInferenceRunner:
         return (tile.reshape((*(1,) * added, *shape)), added) if added else (tile, 0)
 
     def _run(self, data: Any) -> Any:
-        result, engine, where = self._computed(data)
+        result, engine, where, _ = self._computed(data)
         out = mapped(result, lambda tensor: returned(tensor, data, engine, dtype="network"))
         with self._lock:
             self.call_count += 1
@@ -146,10 +147,11 @@ class SimpleInferenceRunner:
 
     def _empty(self, data: Any) -> Any:
         """Zeros of the shape and type of the result for a tile like `data`, which is zero itself."""
-        key = self._key(data)
-        if key not in self._outlines:
-            self._computed(data)
-        outline, engine = self._outlines[key]
+        known = self._outlines.get(self._key(data))
+        if known is None:
+            _, engine, _, outline = self._computed(data)
+        else:
+            outline, engine = known
         zeros = engine.namespace().zeros
         return mapped(
             outline,
@@ -157,8 +159,8 @@ class SimpleInferenceRunner:
             lambda each: isinstance(each, Outline),
         )
 
-    def _computed(self, data: Any) -> tuple[Any, ModuleType, str]:
-        """The network's tensors, its engine and where it ran; what the result looks like is remembered."""
+    def _computed(self, data: Any) -> tuple[Any, ModuleType, str, Any]:
+        """The network's tensors, its engine, where it ran, and what the result looks like, which is remembered."""
         key = self._key(data)
         network, where = self._network()
         engine = bridge.of_module(network)
@@ -169,8 +171,9 @@ class SimpleInferenceRunner:
         mapped(outline, self._check_channels, lambda each: isinstance(each, Outline))
         if len(self._outlines) >= MOST_SHAPES:
             self._outlines = {}
-        self._outlines = {**self._outlines, key: (outline, engine)}  # a new one: other threads read the old
-        return result, engine, where
+        # A new one: other threads read the old. What two of them add at once, one may lose, and learn again.
+        self._outlines = {**self._outlines, key: (outline, engine)}
+        return result, engine, where, outline
 
     def _key(self, data: Any) -> tuple[Any, ...]:
         """What the looks of a result depend on: the network's file as it is now, and the tile's shape and type."""

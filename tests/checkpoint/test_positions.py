@@ -54,3 +54,8 @@ def test_what_does_not_fit_is_told_and_changes_nothing(spoil, match):
 def test_a_mapping_is_refused():
     with pytest.raises(TypeError, match="arrays is a dict; give a list in the state's order"):
         load_by_position(net(), dict(net().state_dict()))
+
+
+def test_what_is_no_module_is_refused():
+    with pytest.raises(TypeError, match="expected a Module, got int"):
+        load_by_position(3, [])

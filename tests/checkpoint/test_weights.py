@@ -247,6 +247,22 @@ def test_other_names_hold_for_what_components_gave(tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("asked", "match"),
+    [
+        ({"component_names": 3}, "component_names is a list of names, got 3"),
+        ({"component_names": [0]}, r"component_names is a list of names, got \[0\]"),
+        ({"remap_keys": [("a", "b")]}, "remap_keys is a mapping of old names to new ones, got .*'a'"),
+        ({"remap_keys": {"0": 1}}, r"remap_keys is a mapping of old names to new ones, got \{'0': 1\}"),
+    ],
+)
+def test_what_are_no_names_is_refused(tmp_path, asked, match):
+    save_model(net(), tmp_path / "f.safetensors")
+
+    with pytest.raises(TypeError, match=match):
+        load_weights_file(net(), tmp_path / "f.safetensors", **asked)
+
+
+@pytest.mark.parametrize(
     ("rules", "match"),
     [
         ({"nothing": "0"}, r"remap_keys names 'nothing', but .* gives 0\.weight"),

@@ -198,6 +198,13 @@ def test_a_program_cannot_be_trusted_by_a_spec():
         build({"@type": "load_model", "path": "model.jit", "trust": True})
 
 
+def test_a_spec_cannot_have_tensorrt_write_a_folder_and_run_what_lies_there():
+    asked = {"tensorrt_enabled": True, "tensorrt_cache_dir": "engines", "input_shape": [1, 1, 8, 8]}
+
+    with pytest.raises(ValueError, match="runs those that lie there, which a spec can't ask for"):
+        build({"@type": "load_model", "path": "net.onnx", **asked})
+
+
 @trains
 def test_an_optimizer_is_torchs():
     import torch
