@@ -123,7 +123,8 @@ def _fixed(graph: Graph, arrays: Mapping[str, np.ndarray]) -> set[str]:
     numbers = {
         name
         for name, array in arrays.items()
-        if array.size == 1 and _GENERATED.search(name) and uses.get(name, set()) <= _ARITHMETIC
+        if "_held." in name  # a constant of such a module that was exported
+        or (array.size == 1 and _GENERATED.search(name) and uses.get(name, set()) <= _ARITHMETIC)
     }
     return ((fixed - trained) | numbers) & arrays.keys()
 

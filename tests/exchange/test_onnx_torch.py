@@ -382,6 +382,28 @@ def test_an_error_while_running_names_the_node():
         module(torch.zeros(2, 5))
 
 
+def test_constants_that_do_not_fit_each_other_are_told_with_their_node():
+    nodes = [
+        helper.make_node("Gather", ["s", "far"], ["n"], name="pick"),
+        helper.make_node("Reshape", ["x", "n"], ["y"]),
+    ]
+    constants = [("s", np.int64([1, 2])), ("far", np.int64([7]))]
+
+    with pytest.raises(ModelFileError, match=r"node 'pick' \(Gather\): its constants don't fit"):
+        OnnxModule(proto(nodes, [value("x", shape=["n"])], [value("y", shape=["n"])], constants))
+
+
+def test_constants_that_double_and_double_are_not_joined_on_the_host():
+    nodes = [helper.make_node("Concat", [f"c{k}", f"c{k}"], [f"c{k + 1}"], axis=0) for k in range(14)]
+    nodes += [helper.make_node("Gather", ["c14", "x"], ["y"])]
+    module = OnnxModule(
+        proto(nodes, [value("x", INT64, ["n"])], [value("y", INT64, ["n"])], [("c0", np.int64([3, 4]))])
+    )
+
+    assert 0 < len(module._graph.nodes) < 15
+    assert module(torch.tensor([0, 1, 2**15 - 1])).tolist() == [3, 4, 4]
+
+
 def test_a_damaged_file_is_told_as_such():
     with pytest.raises(ModelFileError, match="the bytes"):
         OnnxModule(b"garbage")

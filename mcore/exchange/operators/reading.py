@@ -16,7 +16,8 @@ from onnx import inliner
 from torch import Tensor
 
 from mcore.exchange.bridge_torch import tensor_of
-from mcore.exchange.operators.running import HOST, OPERATORS, Graph, plan_drops
+from mcore.exchange.errors import ModelFileError
+from mcore.exchange.operators.running import OPERATORS, Graph, on_host, plan_drops
 from mcore.exchange.operators.table import DTYPES, Host, Node
 from mcore.exchange.safety import Loaded, skeleton
 
@@ -121,13 +122,12 @@ class Reader:
 
     def _folded(self, node: Node, constants: dict[str, Host | str]) -> bool:
         """Whether a node of constants alone could be computed at once, on the host."""
-        given = [constants.get(name) if name else None for name in node.inputs]
-        absent = [not name for name in node.inputs]
-        if node.op not in HOST or not all(a or isinstance(v, Host) for a, v in zip(absent, given, strict=True)):
-            return False
-        results = HOST[node.op](node, *given) if given else NotImplemented
-        results = results if isinstance(results, tuple) else (results,)
-        if not all(isinstance(value, Host) for value in results):
+        given = [constants.get(name, name) if name else None for name in node.inputs]
+        try:
+            results = on_host(node, given)
+        except (ValueError, TypeError, IndexError, ArithmeticError) as error:
+            raise ModelFileError(f"{self.source}: {node.label()}: its constants don't fit: {error}") from error
+        if results is None:
             return False
         for name, value in zip(node.outputs, results, strict=False):
             value.flat()
@@ -142,9 +142,9 @@ class Reader:
         if isinstance(value, onnx.TensorProto):
             return tensor_of(onnx.numpy_helper.to_array(value).copy())
         if isinstance(value, bytes):
-            return value.decode()
+            return value.decode(errors="replace")
         if isinstance(value, list | tuple) or hasattr(value, "__len__"):
-            return tuple(item.decode() if isinstance(item, bytes) else item for item in value)
+            return tuple(item.decode(errors="replace") if isinstance(item, bytes) else item for item in value)
         return value
 
     def _renamed(self, graph: onnx.GraphProto, named: Callable[[str], str]) -> Graph:

@@ -27,6 +27,7 @@ from mcore.exchange.operators import (  # noqa: F401  # each enters its operator
     resize,
     shape,
 )
+from mcore.exchange.operators.host import MOST
 from mcore.exchange.operators.table import HOST, OPERATORS, UNSIGNED, Host, Node, Operator
 
 
@@ -68,7 +69,7 @@ class Run:
             except NotImplementedError as error:
                 error.add_note(f"in {node.label()} of {self.source}")
                 raise
-            except (RuntimeError, ValueError, TypeError, IndexError, KeyError) as error:
+            except (RuntimeError, ValueError, TypeError, IndexError, KeyError, ArithmeticError) as error:
                 if getattr(error, "told", None):
                     raise
                 raise _told(f"{self.source}: {node.label()}: {error}") from error
@@ -92,11 +93,9 @@ class Run:
 
     def _step(self, node: Node, values: dict[str, Any]) -> Sequence[Any]:
         given = [values[name] if name else None for name in node.inputs]
-        on_host = HOST.get(node.op)
-        if on_host is not None and given and all(value is None or isinstance(value, Host) for value in given):
-            results = on_host(node, *given)
-            if results is not NotImplemented:
-                return results if isinstance(results, tuple) else (results,)
+        results = on_host(node, given)
+        if results is not None:
+            return results
         entry = OPERATORS[node.op]
         if entry.raw:
             self.outer = values
@@ -148,6 +147,19 @@ class Run:
     def truth(self, value: Any) -> bool:
         """A condition."""
         return bool(value.flat()[0]) if isinstance(value, Host) else bool(value)
+
+
+def on_host(node: Node, given: Sequence[Any]) -> tuple[Any, ...] | None:
+    """What a node makes of numbers that are on the host, there; None where it has to be run on the device."""
+    function = HOST.get(node.op)
+    # Arrays double in a chain of joins: those that are no sizes any more go to the device.
+    fits = all(value is None or (isinstance(value, Host) and value.array.size <= MOST) for value in given)
+    if function is None or not given or not fits:
+        return None
+    results = function(node, *given)
+    if results is NotImplemented:
+        return None
+    return results if isinstance(results, tuple) else (results,)
 
 
 def _told(message: str) -> RuntimeError:
