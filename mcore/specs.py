@@ -239,13 +239,13 @@ def _located(path: Path, name: str) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        if not hasattr(error, "_located"):
+        if not hasattr(error, "_told_where"):
             where = f"(while building {dotted(path)}, {name!r})"
             if error.args and str(error) == error.args[0]:
                 error.args = (f"{error.args[0]} {where}", *error.args[1:])
             else:
                 error.add_note(where)
-            error._located = True  # type: ignore[attr-defined]  # a mark of our own
+            error._told_where = True  # type: ignore[attr-defined]  # a mark of our own
         raise
 
 

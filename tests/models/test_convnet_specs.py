@@ -231,6 +231,11 @@ def test_what_a_constructor_refuses_is_told_with_its_place():
         build(spec)
 
 
+def test_what_a_word_refuses_is_told_with_its_place():
+    with pytest.raises(RuntimeError, match=r"zeros.*\(while building spec\.modules\[0\], 'torch.zeros'\)"):
+        build({"@type": "torch.nn.Sequential", "modules": [{"@type": "torch.zeros", "size": [-1]}]})
+
+
 def test_what_a_factory_refuses_is_told_with_the_factorys_place():
     conv = {"@type": "torch.nn.Conv2d", "@mode": "partial", "groups": 2}
 
