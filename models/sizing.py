@@ -50,8 +50,13 @@ class Sized(Component):
         """Refuses an image of `size` (pixels by axis) that doesn't fit; `advice` ends the message.
 
         Raises:
-            SizeError: an axis doesn't fit; the message names the nearest sizes that do.
+            SizeError: an axis doesn't fit, where the message names the nearest sizes that do; or there are others.
         """
+        if self.dims and len(size) != self.dims:
+            raise SizeError(
+                f"{type(self).__name__}: an image of {len(size) + 2} axes came; it takes (batch, channels, ...) with "
+                f"{self.dims} axes behind them."
+            )
         for axis, pixels in enumerate(size):
             if self.output_size(pixels, axis) is None:
                 fitting = ", ".join(map(str, self.valid_sizes(int(pixels), axis=axis, count=3)))

@@ -16,6 +16,7 @@ from models.basicblocks.conv import Pixels, each
 from models.basicblocks.layers import Choice, layers
 from models.basicblocks.symmetric import SymmetricBlock, SymmetricDown
 from models.component import sized
+from models.utils.arguments import whole_numbers
 from models.utils.initialise import kaiming_fan_in
 
 
@@ -65,14 +66,15 @@ class SymmetricEncoder(Backbone):
         frozen_stages: int = -1,
         weights: Weights = None,
     ) -> None:
+        whole_numbers(of=variant, least=1, channels=channels)
         conv, flat = layers(dims, of=variant).conv, (1, 2, 2) if dims == 3 else 2
         steps = _steps(variant, [flat] * (len(channels) - 1) if strides is None else strides, len(channels), dims)
         levels = [Level(index, count, 2 ** (index + 1)) for index, count in enumerate(channels, start=-1)]
         if out_indices is None and levels[-1].index < 1:
             out_indices = [level.index for level in levels]
         super().__init__(variant, levels, dims=dims, num_classes=num_classes, out_indices=out_indices)
-        kernel = each(kernel_size or ((1, 5, 5) if dims == 3 else 5), dims)
-        if len(kernel) != dims or any(size % 2 == 0 for size in kernel):
+        kernel = each(((1, 5, 5) if dims == 3 else 5) if kernel_size is None else kernel_size, dims)
+        if len(kernel) != dims or any(size < 1 or size % 2 == 0 for size in kernel):
             raise ValueError(f"{variant}: kernel_size={kernel_size!r} is not odd, nor {dims} odd numbers.")
         same: dict[str, Any] = {"norm": norm, "activation": activation, "dims": dims}
         self.embed = conv(

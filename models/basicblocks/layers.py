@@ -155,8 +155,9 @@ def _named(choice: str | Mapping[str, Any], what: str, of: str) -> tuple[str, di
     """The name in a choice, and the arguments beside it."""
     if isinstance(choice, str):
         return choice, {}
-    if not isinstance(choice.get("name"), str):
-        raise ValueError(f'{of}: {what}={dict(choice)!r} has no name; write {{"name": ..., argument: value}}.')
+    if not isinstance(choice, Mapping) or not isinstance(choice.get("name"), str):
+        shown = dict(choice) if isinstance(choice, Mapping) else choice
+        raise ValueError(f'{of}: {what}={shown!r} has no name; write {{"name": ..., argument: value}}.')
     return choice["name"], {key: value for key, value in choice.items() if key != "name"}
 
 

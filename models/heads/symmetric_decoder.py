@@ -59,8 +59,8 @@ class SymmetricDecoder(Part):
     ) -> None:
         fed = as_channels(in_channels or ())
         _check(factors, len(fed), dims)
-        kernel = each(kernel_size or ((1, 5, 5) if dims == 3 else 5), dims)
-        if len(kernel) != dims or any(size % 2 == 0 for size in kernel):
+        kernel = each(((1, 5, 5) if dims == 3 else 5) if kernel_size is None else kernel_size, dims)
+        if len(kernel) != dims or any(size < 1 or size % 2 == 0 for size in kernel):
             raise ValueError(f"SymmetricDecoder: kernel_size={kernel_size!r} is not odd, nor {dims} odd numbers.")
         super().__init__()
         self.dims, self.fed, self.resizes = dims, len(fed), factors is None

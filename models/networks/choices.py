@@ -3,7 +3,20 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from mcore import ELU, BatchNorm3d, GroupNorm, InstanceNorm3d, LeakyReLU, Module, PReLU, ReLU
+from mcore import (
+    ELU,
+    BatchNorm1d,
+    BatchNorm2d,
+    BatchNorm3d,
+    GroupNorm,
+    InstanceNorm1d,
+    InstanceNorm2d,
+    InstanceNorm3d,
+    LeakyReLU,
+    Module,
+    PReLU,
+    ReLU,
+)
 from mcore.vocabulary import nearest
 from models.basicblocks.layers import Choice, Factory, norm_layer
 
@@ -14,6 +27,8 @@ Norm = Choice
 # Classes that stand for a name, and their own names.
 _CLASSES: dict[Any, str] = {BatchNorm3d: "batch", InstanceNorm3d: "instance"}
 _CLASSES |= {cls.__name__: name for cls, name in [*_CLASSES.items()]}
+# Classes for sequences and images.
+_FLAT: tuple[Any, ...] = (BatchNorm1d, BatchNorm2d, InstanceNorm1d, InstanceNorm2d)
 # Activations and the arguments that each takes, with what it has without.
 _ACTIVATIONS: dict[str, tuple[Any, dict[str, Any]]] = {
     "ReLU": (ReLU, {}),
@@ -69,17 +84,20 @@ def activation_of(act: str, act_params: Mapping[str, Any], *, of: str) -> Activa
     """The activation of this name with these arguments.
 
     Raises:
-        ValueError: no such activation.
+        ValueError: no such activation, or an argument that is no number.
         TypeError: an argument that it doesn't have.
     """
-    if act not in _ACTIVATIONS:
+    if not isinstance(act, str) or act not in _ACTIVATIONS:
         likely = nearest(str(act), _ACTIVATIONS, least=0.0, most=1)[0]
         raise ValueError(f"{of}: act={act!r} is none of {', '.join(_ACTIVATIONS)}; the nearest is {likely!r}.")
     # The original took `inplace` and overrode it.
     known = [*_ACTIVATIONS[act][1], *(["inplace"] if act != "PReLU" else [])]
-    for name in act_params:
+    for name, value in act_params.items():
         if name not in known:
             raise TypeError(f"{of} has no argument {name!r}, nor has act={act!r}, which takes {', '.join(known)}.")
+        kinds = int if name == "num_parameters" else int | float
+        if name != "inplace" and (isinstance(value, bool) or not isinstance(value, kinds)):
+            raise ValueError(f"{of}: {name}={value!r} is no {'whole ' if kinds is int else ''}number.")
     return Activation(act, dict(act_params))
 
 
@@ -87,10 +105,12 @@ def norm_of(norm: Norm, *, of: str) -> Factory | None:
     """The constructor of a norm from its channels; None stands for none.
 
     Raises:
-        ValueError: no norm of this name, or a class that needs more than channels.
+        ValueError: no norm of this name, or a class that needs more than channels or isn't for volumes.
     """
     if norm is GroupNorm:
         raise ValueError(f'{of}: norm=GroupNorm needs a number of groups; take {{"name": "group", "num_groups": 4}}.')
+    if any(norm is flat for flat in _FLAT):
+        raise ValueError(f"{of}: norm={norm!r} is for fewer axes than a volume has; take the class that ends in 3d.")
     return norm_layer(norm_name(norm), 3, of=of)
 
 

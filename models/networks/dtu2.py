@@ -59,6 +59,9 @@ class DTU2(Sized):
         weights: Weights = None,
     ) -> None:
         check_width(width, of="DTU2")
+        for name, listed in {"kszs": kszs, "factors": factors}.items():
+            if not isinstance(listed, Sequence):
+                raise ValueError(f"DTU2: {name}={listed!r} is no list, as in [[1, 3, 3], 3].")
         if not len(width) == len(kszs) == len(factors) + 1:
             raise ValueError(
                 f"DTU2: width, kszs and factors are of {len(width)} levels, {len(kszs)} levels and {len(factors)} "

@@ -321,6 +321,9 @@ class rsunet_v3(SymmetricUNet):
             fit=fit,
             weights=weights,
         )
+        # The original's has these, and no other of the family.
+        self.in_channels = width[0] if in_channels is None else in_channels
+        self.out_channels = width[0] if out_channels is None else out_channels
 
 
 def group_norms(
@@ -335,10 +338,12 @@ def group_norms(
     """The constructor of group norms with `group` channels to a group, or None.
 
     Raises:
-        ValueError: groups that don't fit the channels of a level.
+        ValueError: groups that don't fit the channels of a level, or an `eps` that is no number from 0 on.
     """
     one_of(("group", None), of=of, norm=norm)
     check_width(width, of=of)
+    if isinstance(eps, bool) or not isinstance(eps, int | float) or eps < 0:
+        raise ValueError(f"{of}: eps={eps!r} is no number from 0 on, like 1e-5.")
     return None if norm is None else grouped(group, widths=tuple(width), of=of, eps=eps, affine=affine)
 
 
@@ -346,12 +351,14 @@ def kernels_of(depth2d: int, kernel2d: Sequence[int], width: Sequence[int], *, o
     """The kernel of each level, flat for the `depth2d` finest; a negative number is none, as in the original.
 
     Raises:
-        ValueError: more levels than there are, or a kernel that isn't odd.
+        ValueError: more levels than there are, or no whole number of them; or a kernel that isn't odd.
     """
     check_width(width, of=of)
+    if type(depth2d) is not int:
+        raise ValueError(f"{of}: depth2d={depth2d!r} is no whole number of levels.")
     if depth2d > len(width):
         raise ValueError(f"{of}: depth2d={depth2d} levels are more than the {len(width)} of width={list(width)}.")
     flat = triple(kernel2d, of=of, name="kernel2d")
-    if depth2d > 0 and any(size % 2 == 0 for size in flat):
+    if any(size % 2 == 0 for size in flat):
         raise ValueError(f"{of}: kernel2d={list(flat)} has an even number, which doesn't keep the size.")
     return [flat if level < depth2d else (3, 3, 3) for level in range(len(width))]

@@ -372,8 +372,8 @@ class dynamic_rsunet(SymmetricUNet):
         self.unroll, self._chooses = unroll, norm is not None
 
     def forward(self, x: Tensor, unroll: int = 1) -> Any:
-        if not 1 <= unroll <= self.unroll:
-            raise ValueError(f"dynamic_rsunet: unroll={unroll} is none of its steps, 1 to {self.unroll}.")
+        if type(unroll) is not int or not 1 <= unroll <= self.unroll:
+            raise ValueError(f"dynamic_rsunet: unroll={unroll!r} is none of its steps, 1 to {self.unroll}.")
         return self.run(x, *((unroll,) if self._chooses else ()))
 
 

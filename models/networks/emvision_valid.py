@@ -42,8 +42,9 @@ class VRUNet(SymmetricUNet):
         weights: a file, or `{"file": ..., "take": ..., "rename": ...}`: see `models.utils.weights`.
         act_params: of the activation, by name: negative_slope, init or alpha.
 
-    Differs: "nearest" takes any number of images and refuses a factor along z, which the original returned wrong sizes
-        for. Norms of the original's files from March 2023 to October 2025 had no weights; loaded, they are 1, biases 0.
+    Differs: "nearest" takes any number of images, repeats along each axis by that axis's own factor, where the original
+        takes x's for y too, and refuses a factor along z, which the original returned wrong sizes for. Norms of the
+        original's files from March 2023 to October 2025 had no weights; loaded, they are 1, biases 0.
 
     Raises:
         ValueError: a name, a norm or factors that don't fit.

@@ -261,7 +261,7 @@ def check_width(width: Sequence[int], *, of: str) -> None:
     Raises:
         ValueError: there is one level, or none; or one isn't a positive number.
     """
-    if isinstance(width, int) or len(width) < 2:
+    if not isinstance(width, Sequence) or len(width) < 2:
         raise ValueError(f"{of}: width={width!r} is no list of two or more levels' channels, as in [16, 32, 64].")
     if any(type(channels) is not int or channels < 1 for channels in width):
         raise ValueError(f"{of}: width={list(width)} are not all whole numbers of channels, 1 or more.")
@@ -276,7 +276,7 @@ def factors_of(zfactor: Sequence[int] | None, width: Sequence[int], *, of: str) 
     check_width(width, of=of)
     steps = len(width) - 1
     along = [1] * steps if zfactor is None else zfactor
-    if isinstance(along, int) or len(along) != steps or any(type(z) is not int or z < 1 for z in along):
+    if not isinstance(along, Sequence) or len(along) != steps or any(type(z) is not int or z < 1 for z in along):
         raise ValueError(
             f"{of}: zfactor={zfactor!r} is not one whole number for each of the {steps} steps between {len(width)} "
             f"levels, finest first, as in {[1] + [2] * (steps - 1)}."

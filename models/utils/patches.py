@@ -21,8 +21,8 @@ def patch_size_pairs(net: Sized, count: int) -> list[tuple[Triple, Triple]]:
     Raises:
         ValueError: `count` is negative, or there are fewer sizes of a volume that may be stored.
     """
-    if count < 0:
-        raise ValueError(f"patch_size_pairs: count={count} is not 0 or more.")
+    if type(count) is not int or count < 0:
+        raise ValueError(f"patch_size_pairs: count={count!r} is not 0 or more.")
     found: list[tuple[Triple, Triple]] = []
     for size in zip(*(_fitting(net, axis) for axis in range(3)), strict=False):
         if len(found) == count:

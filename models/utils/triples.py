@@ -4,6 +4,7 @@ Source: the utilities of seung-lab/pytorch-emvision.
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 from models.utils.arguments import one_of
 
@@ -58,7 +59,8 @@ def triple(value: int | Sequence[int], *, of: str, name: str) -> Triple:
     Raises:
         ValueError: they aren't, or one is less than 1.
     """
-    found = (value,) * 3 if isinstance(value, int) else tuple(value)
+    listed = isinstance(value, Sequence) and not isinstance(value, str)
+    found: Any = value if listed else (value,) * 3
     if len(found) != 3 or any(type(size) is not int or size < 1 for size in found):
         raise ValueError(f"{of}: {name}={value!r} is no positive number, nor three, along z, y and x.")
     return found[0], found[1], found[2]

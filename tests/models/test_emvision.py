@@ -462,6 +462,13 @@ def test_the_backbone_takes_the_originals_files(tmp_path):
     )
 
 
+def test_the_third_version_tells_its_channels_as_the_original_does():
+    bare, whole = networks.rsunet_v3([2, 3]), networks.rsunet_v3([2, 3], in_channels=1, out_channels=4)
+
+    assert (bare.in_channels, bare.out_channels) == (2, 2)
+    assert (whole.in_channels, whole.out_channels) == (1, 4)
+
+
 SEED = """
 mcore: 1
 model:
@@ -545,6 +552,9 @@ V = {"width": [4, 8]}
 REFUSED = [
     ("RSUNet", {"width": [4]}, r"RSUNet: width=\[4\] is no list of two or more levels"),
     ("RSUNet", {"width": [4, 0]}, r"RSUNet: width=\[4, 0\] are not all whole numbers of channels, 1 or more"),
+    ("RSUNet", {"width": {4: 1, 8: 1}}, r"RSUNet: width={.*} is no list of two or more levels"),
+    ("RSUNet", {**V, "norm": mcore.BatchNorm2d}, "RSUNet: norm=.*BatchNorm2d.* is for fewer axes than a volume has"),
+    ("RSUNet", {**V, "norm": 3}, "RSUNet: norm=3 has no name"),
     ("RSUNet", {**V, "norm": "bacth"}, "RSUNet: norm='bacth' is none of .* the nearest is 'batch'"),
     ("RSUNet", {**V, "norm": mcore.GroupNorm}, "RSUNet: norm=GroupNorm needs a number of groups"),
     ("RSUNet", {**V, "fit": "crop"}, "RSUNet: fit='crop' is not one of 'pad', 'refuse'"),
@@ -557,16 +567,21 @@ REFUSED = [
     ("rsunet_gn", {"width": [56, 56]}, "rsunet_gn: group=16 .* 56 channels evenly; the nearest that does is 14"),
     ("rsunet_gn", {"width": [56, 56], "group": 0}, "rsunet_gn: group=0 channels to a group"),
     ("rsunet_gn", {**V, "group": 4, "norm": "batch"}, "rsunet_gn: norm='batch' is not one of 'group', None"),
+    ("rsunet_act_gn", {**V, "group": 4, "eps": -1.0}, "rsunet_act_gn: eps=-1.0 is no number from 0 on"),
+    ("rsunet_act", {**V, "act": ["ReLU"]}, r"rsunet_act: act=\['ReLU'\] is none of ReLU"),
+    ("rsunet_act", {**V, "act": "ELU", "alpha": "1"}, "rsunet_act: alpha='1' is no number"),
+    (
+        "rsunet_act",
+        {"width": [4, 4], "act": "PReLU", "num_parameters": 4.0},
+        "rsunet_act: num_parameters=4.0 is no whole number",
+    ),
     ("rsunet_act", {**V, "act": "GELU"}, "rsunet_act: act='GELU' is none of ReLU, .*; the nearest is 'ELU'"),
     ("rsunet_act", {**V, "zfactor": [1, 2]}, r"rsunet_act: zfactor=\[1, 2\] is not one whole number for each of the 1"),
     ("rsunet_act", {**V, "zfactor": [0]}, r"rsunet_act: zfactor=\[0\] is not one whole number"),
     ("rsunet_act", {**V, "act": "PReLU", "num_parameters": 4}, "rsunet_act: num_parameters=4 slopes don't fit"),
     ("rsunet_2d3d", {**V, "depth2d": 3}, r"rsunet_2d3d: depth2d=3 levels are more than the 2 of width"),
-    (
-        "rsunet_2d3d",
-        {**V, "depth2d": 1, "kernel2d": [1, 2, 2]},
-        r"rsunet_2d3d: kernel2d=\[1, 2, 2\] has an even number",
-    ),
+    ("rsunet_2d3d", {**V, "depth2d": 1.0}, "rsunet_2d3d: depth2d=1.0 is no whole number of levels"),
+    ("rsunet_2d3d", {**V, "kernel2d": [1, 2, 2]}, r"rsunet_2d3d: kernel2d=\[1, 2, 2\] has an even number"),
     ("dynamic_rsunet", {**V, "unroll": 0}, "dynamic_rsunet: unroll=0 is not 1 or more steps"),
     ("vrunet", {**V, "mode": "area"}, "vrunet: mode='area' is not one of 'trilinear', 'bilinear', 'nearest'"),
     ("vrunet", {**V, "mode": "nearest", "scale_factor": 2}, "vrunet: scale_factor=.* has a factor along z"),
@@ -576,6 +591,9 @@ REFUSED = [
     ("RUNet", {**V, "residual": "none"}, "RUNet: residual='none' is not one of 'rectified', 'identity'"),
     ("DTU2", V, "DTU2: width, kszs and factors are of 2 levels, 4 levels and 3 steps"),
     ("DTU2", {**V, "kszs": [2, 3], "factors": [2]}, r"DTU2: kszs=.* has an even number"),
+    ("DTU2", {**V, "kszs": 3}, r"DTU2: kszs=3 is no list, as in \[\[1, 3, 3\], 3\]"),
+    ("DTU2", {**V, "kszs": [3, 3], "factors": 2}, "DTU2: factors=2 is no list"),
+    ("DTU2", {**V, "kszs": [3, 3], "factors": [2.0]}, "DTU2: factors=2.0 is no positive number, nor three"),
     ("DTU2", {**V, "kszs": [3, 3], "factors": [0]}, "DTU2: factors=0 is no positive number, nor three"),
     ("emvision_rsunet", {"filters": [4, 8], "zfactor": [1, 2]}, r"emvision_rsunet: zfactor=\[1, 2\] is not one whole"),
 ]
@@ -603,9 +621,25 @@ def test_an_argument_that_the_activation_does_not_have_is_refused(act, arguments
         networks.rsunet_act([4, 8], act=act, **arguments)
 
 
-def test_a_step_that_is_not_there_is_refused():
-    with pytest.raises(ValueError, match="dynamic_rsunet: unroll=3 is none of its steps, 1 to 2"):
-        networks.dynamic_rsunet([2, 3], unroll=2)(mcore.zeros(1, 2, 1, 4, 4), unroll=3)
+@pytest.mark.parametrize("unroll", [0, 3, True, 1.0, None])
+def test_a_step_that_is_not_there_is_refused(unroll):
+    with pytest.raises(ValueError, match=f"dynamic_rsunet: unroll={unroll} is none of its steps, 1 to 2"):
+        networks.dynamic_rsunet([2, 3], unroll=2)(mcore.zeros(1, 2, 1, 4, 4), unroll=unroll)
+
+
+@pytest.mark.parametrize("axes", [4, 6])
+@pytest.mark.parametrize(
+    "make", [lambda: networks.RSUNet([1, 1], norm=None), lambda: networks.DTU2([1, 1], [1, 1], [1])]
+)
+def test_an_image_of_other_axes_than_a_volume_is_refused(make, axes):
+    with pytest.raises(SizeError, match=f"an image of {axes} axes came; it takes .* with 3 axes behind them"):
+        make()(mcore.zeros(1, 1, *[2] * (axes - 2)))
+
+
+@pytest.mark.parametrize("count", [-1, 1.5])
+def test_no_number_of_patches_is_refused(count):
+    with pytest.raises(ValueError, match=f"patch_size_pairs: count={count} is not 0 or more"):
+        networks.RUNet([1, 1]).patch_size_pairs(count)
 
 
 @pytest.mark.parametrize(
@@ -633,6 +667,8 @@ def test_an_upsampling_that_does_not_exist_is_refused(arguments, message):
             r"rsunet: strides=\[2, 2\] are 2 for 2 levels; give one less",
         ),
         (lambda: rsunet(channels=[4, 8], kernel_size=2), "rsunet: kernel_size=2 is not odd"),
+        (lambda: rsunet(channels=[4, 8], kernel_size=0), "rsunet: kernel_size=0 is not odd"),
+        (lambda: rsunet(channels=[0, 8]), r"rsunet: channels=\[0, 8\] is no list of whole numbers from 1 on"),
         (
             lambda: SymmetricDecoder(2, factors=[2], in_channels=[4, 8]),
             r"SymmetricDecoder: factors=\[2\] are for 3 dimensions, not 2",
@@ -642,8 +678,8 @@ def test_an_upsampling_that_does_not_exist_is_refused(arguments, message):
             r"SymmetricDecoder: factors=\[2\] are 1 for 3 maps; give one for each step up, 2",
         ),
         (
-            lambda: SymmetricDecoder(2, kernel_size=2, in_channels=[4, 8]),
-            "SymmetricDecoder: kernel_size=2 is not odd",
+            lambda: SymmetricDecoder(2, kernel_size=0, in_channels=[4, 8]),
+            "SymmetricDecoder: kernel_size=0 is not odd",
         ),
     ],
 )

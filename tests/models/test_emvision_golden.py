@@ -91,10 +91,12 @@ def test_gradients_are_the_originals(name):
 
 
 @files
-def test_a_file_of_the_originals_names_loads_whole(name, tmp_path):
+@pytest.mark.parametrize("prefix", ["", "module.core."])
+def test_a_file_of_the_originals_names_loads_whole(name, prefix, tmp_path):
     file, net = loaded(name)
     path = tmp_path / "theirs.safetensors"
-    mcore.save({key: mcore.from_numpy(np.array(value)) for key, value in golden_files.state(file).items()}, path)
+    theirs = golden_files.state(file).items()
+    mcore.save({f"{prefix}{key}": mcore.from_numpy(np.array(value)) for key, value in theirs}, path)
 
     again = built(file, weights=path)
 
