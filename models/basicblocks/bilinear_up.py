@@ -35,6 +35,8 @@ class BilinearUp(Module):
         ValueError: channels that differ, or factors that aren't three whole numbers with y and x alike.
     """
 
+    dims = 3
+
     def __init__(
         self, in_channels: int, out_channels: int, factor: Sequence[int] = (1, 2, 2), *, trilinear: bool = False
     ) -> None:

@@ -19,6 +19,7 @@ from models.assembly import assemble, from_config
 from models.backbones.base import Backbone
 from models.component import Component, is_data, plain
 from models.composite import Composite
+from models.sizing import Sized
 from models.utils.summary import parameters
 from models.writing.docstrings import Documentation, documentation
 from models.writing.drawing import drawing
@@ -36,6 +37,10 @@ ARGUMENTS = {
     "num_labels": 21,
     "num_points": 17,
 }
+# Three levels show how EMVision's networks are made.
+_LEVELS = {"width": [16, 32, 64]}
+_RSUNETS = "RSUNet isoRSUNet rsunet_gn rsunet_2d3d rsunet_2d3d_gn rsunet_v3 dynamic_rsunet".split()
+_RSUNETS += "rsunet_act rsunet_act_gn rsunet_act_in rsunet_act_nn rsunet_act_nn_gn".split()
 _CNNECTOME = {"num_fmaps": 12, "fmap_inc_factor": 2, "downsample_factors": [[2, 2], [2, 2]]}
 OTHERWISE: dict[tuple[str, str], dict[str, Any]] = {
     ("network", "CNNectomeUNet"): {
@@ -46,6 +51,10 @@ OTHERWISE: dict[tuple[str, str], dict[str, Any]] = {
     ("network", "DummyArchitecture"): {
         "architecture_config": {"name": "dummy", "num_in_channels": 1, "num_out_channels": 2}
     },
+    **{("network", name): _LEVELS for name in _RSUNETS},
+    **{("network", name): {"width": [16, 32]} for name in ("VRUNet", "vrunet", "RUNet")},
+    **{("network", f"emvision_{name}"): {"filters": [16, 32, 64]} for name in ("rsunet", "rsunet_gn", "iso_rsunet")},
+    ("network", "DTU2"): {**_LEVELS, "kszs": [[1, 3, 3], [1, 3, 3], [3, 3, 3]], "factors": [[1, 3, 3], [3, 3, 3]]},
     ("neck", "Attend"): {"attention": "CBAM"},
     ("head", "DeepSupervision"): {"head": {"type": "UNetDecoder", "num_classes": 21}},
     ("head", "Depth"): {"low": 0.1, "high": 10.0},
@@ -56,7 +65,7 @@ OTHERWISE: dict[tuple[str, str], dict[str, Any]] = {
 FED, IMAGE, BLOCK = "resnet18", 128, 32
 # Heads that want a pyramid of equal channels are fed through this neck.
 PYRAMID, ON_PYRAMID = "FPN", ("FCOS", "RetinaNet")
-SIZES = {"LeNet": 32, "AlexNet": 224}
+SIZES = {"LeNet": 32, "AlexNet": 224, **dict.fromkeys(_RSUNETS, 32)}
 TITLES = {
     "network": "Networks",
     "backbone": "Backbones",
@@ -125,7 +134,7 @@ def example(kind: str, name: str) -> dict[str, Any]:
     needed = [
         parameter.name
         for parameter in signature(lookup(name, kind).load()).parameters.values()
-        if parameter.default is parameter.empty
+        if parameter.default is parameter.empty and parameter.kind is not parameter.VAR_KEYWORD
     ]
     given = OTHERWISE.get((kind, name), {})
     common = {**ARGUMENTS, "in_channels": 1, "num_classes": 2} if kind == "network" else ARGUMENTS
@@ -375,14 +384,26 @@ def _drawn(kind: str, entry: _Entry) -> tuple[Any, str]:
     channels = given.get("in_channels") or given.get("channels") or 1
     if kind == "network":
         channels = getattr(made, "num_in_channels", None) or _channels(entry, given)
+    dims = _dims(made, entry)
     size = SIZES.get(name, BLOCK if kind != "network" else 64)
-    return part, drawing(made, [(1, channels, *([size] * getattr(made, "dims", 2)))], image=size)
+    sizes = [size] * dims
+    if isinstance(made, Sized):
+        sizes = [next(iter(made.valid_sizes(pixels, axis=axis, count=1))) for axis, pixels in enumerate(sizes)]
+    return part, drawing(made, [(1, channels, *sizes)], image=max(sizes))
+
+
+def _dims(made: Any, entry: _Entry) -> int:
+    """Axes of the image that a part takes."""
+    known = signature(entry.constructor).parameters
+    return getattr(made, "dims", None) or (known["dims"].default if "dims" in known else None) or 2
 
 
 def _channels(entry: _Entry, given: Mapping[str, Any]) -> int:
     """Of the image that a network takes."""
     known = signature(entry.constructor).parameters
-    return int(given.get("in_channels", known["in_channels"].default if "in_channels" in known else 3))
+    asked = given.get("in_channels", known["in_channels"].default if "in_channels" in known else 3)
+    # Without a first convolution, the image has the channels of the finest level.
+    return int(given["width"][0] if asked is None else asked)
 
 
 def _prose(text: str) -> str:
