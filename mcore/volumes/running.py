@@ -7,7 +7,7 @@ from typing import Any
 
 from mcore.checkpoint import load_model
 from mcore.exchange import bridge
-from mcore.volumes.containers import check_data, given, mapped, returned
+from mcore.volumes.containers import check_data, float_type, given, mapped, returned
 from mcore.volumes.evaluating import evaluating
 
 PRECISIONS = ("bfloat16", "float16")
@@ -76,7 +76,14 @@ def run(network: Any, data: Any, device: Any, precision: str | None = None) -> A
     engine = bridge.of_module(network)
     where = engine.device_of(device)
     with evaluating(network), engine.inferring(where, precision):
-        return network(given(data, network, engine, where))
+        tensor = given(data, network, engine, where)
+        try:
+            return network(tensor)
+        except Exception as error:
+            wide = float_type(network)
+            if wide is not None and tensor.dtype != wide:
+                error.add_note(f"the data is {tensor.dtype} and the network {wide}; if it was to take that, cast it.")
+            raise
 
 
 def check_precision(precision: str | None, who: str) -> None:

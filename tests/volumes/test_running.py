@@ -1,5 +1,6 @@
 """load_and_run_model: the caller's kind of data, the network's numbers, its mode put back."""
 
+import re
 import threading
 
 import numpy as np
@@ -247,6 +248,14 @@ def test_half_precision_says_where_it_is_had(path):
 def test_wrong_arguments_are_told(path, data, options, error, match):
     with pytest.raises(error, match=match):
         load_and_run_model(path(), data, **options)
+
+
+@pytest.mark.parametrize("kind", ["float64", "uint8"])
+def test_data_of_another_type_than_the_network_takes_is_told_with_both(path, kind):
+    with pytest.raises(RuntimeError) as caught:
+        load_and_run_model(path(), X.astype(kind))
+
+    assert re.search(rf"the data is \w+\.{kind} and the network \w+\.float32", "".join(caught.value.__notes__))
 
 
 def test_an_artifact_runs_on_arrays(tmp_path):
