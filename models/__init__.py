@@ -6,7 +6,7 @@ from models import lazy
 
 if TYPE_CHECKING:
     from mcore.registry import available, create
-    from models import attention, backbones, basicblocks, heads, necks, networks
+    from models import attention, backbones, basicblocks, functional, heads, necks, networks, utils
     from models.assembly import assemble, from_config
     from models.sizing import valid_sizes
     from models.utils.weights import load_weights
@@ -26,9 +26,11 @@ _PLACES = {
     "attention": "models.attention",
     "backbones": "models.backbones",
     "basicblocks": "models.basicblocks",
+    "functional": "models.functional",
     "heads": "models.heads",
     "necks": "models.necks",
     "networks": "models.networks",
+    "utils": "models.utils",
 }
 
 __getattr__, __dir__ = lazy.names(__name__, _PLACES)
@@ -41,10 +43,12 @@ __all__ = [
     "create",
     "describe",
     "from_config",
+    "functional",
     "heads",
     "load_weights",
     "necks",
     "networks",
     "to_source",
+    "utils",
     "valid_sizes",
 ]

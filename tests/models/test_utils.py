@@ -5,6 +5,7 @@ import pytest
 
 import mcore
 import models
+from models import functional, utils
 from models.utils.averaging import EMA
 from models.utils.fusing import fused
 from tests.models.golden import fill
@@ -117,3 +118,9 @@ def test_a_mean_of_another_network_is_refused():
 def test_a_decay_beyond_one_is_refused():
     with pytest.raises(ValueError, match=r"EMA: decay=1\.5 is not in 0 <= decay < 1"):
         EMA(mcore.Linear(2, 1), decay=1.5)
+
+
+def test_emvisions_helpers_come_from_their_packages():
+    assert utils.sum3((1, 2, 3), (4, 5, 6)) == (5, 7, 9)
+    assert tuple(functional.crop3d(mcore.zeros(1, 1, 4, 6, 6), (1, 2, 2)).shape) == (1, 1, 2, 2, 2)
+    assert set(functional.__all__) | set(utils.__all__) <= {*dir(functional), *dir(utils)}
