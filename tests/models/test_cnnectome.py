@@ -256,7 +256,7 @@ def test_a_film_exports_for_all_sizes_and_tells_its_frames(tmp_path):
 @pytest.mark.parametrize(("frame", "seen"), [(0, True), (1, True), (2, False)])
 def test_of_an_even_number_of_frames_the_former_middle_one_joins(frame, seen):
     # Two frames are left where the maps join: the former is made of the film's first two.
-    down = [[(2, 3, 3, 3), (3, 3, 3)], [(2, 3, 3, 3)]]
+    down = [[(2, 3, 3, 3), (1, 3, 3, 3)], [(2, 3, 3, 3), (3, 3, 3)]]
     net = CNNectomeUNet({**FILMS, "input_shape": (3, 18, 18, 18), "kernel_size_down": down}).eval()
     # Nothing comes from below, and no activation cuts anything.
     for name, parameter in net.named_parameters():
