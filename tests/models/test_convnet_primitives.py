@@ -8,6 +8,7 @@ import pytest
 import mcore
 from mcore import Conv2d, PReLU, ReLU, Sigmoid
 from mcore.checkpoint import load_by_position
+from models.basicblocks.upconv import build_group_norm
 from models.networks import (
     AvgPool2DFlatten,
     CenterCrop,
@@ -149,6 +150,12 @@ def test_a_constructor_in_an_activations_place_is_refused():
 def test_a_layer_in_a_constructors_place_is_refused(make, message):
     with pytest.raises(TypeError, match=message):
         make()
+
+
+def test_a_group_norm_with_its_channels_first_takes_all_of_torchs_arguments():
+    norm = build_group_norm(6, 3, eps=0.5, affine=False)
+
+    assert (norm.num_groups, norm.num_channels, norm.eps, norm.affine) == (3, 6, 0.5, False)
 
 
 def test_heads_of_specs_are_built_by_name():
