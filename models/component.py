@@ -116,7 +116,11 @@ class Unbuilt:
     def spec(self) -> dict[str, Any]:
         """The type and the arguments that were given."""
         name = self.constructor.__name__
-        given = {key: value for key, value in self.arguments.items() if value is not None}
+        known = signature(self.constructor).parameters
+        # None is left out where it says nothing; for a norm, say, it is a choice.
+        given = {
+            key: value for key, value in self.arguments.items() if value is not None or known[key].default is not None
+        }
         return {"type": name, **{key: plain(value, f"{name}: {key}") for key, value in given.items()}}
 
     def __call__(self, *args: Any, **kwargs: Any) -> NoReturn:

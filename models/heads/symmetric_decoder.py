@@ -19,6 +19,7 @@ from models.component import Part
 from models.functional.maps import as_channels
 from models.functional.sizes import resize
 from models.heads.decoding import taken, to_image
+from models.sizing import SizeError
 from models.utils.initialise import kaiming_fan_in
 
 
@@ -41,6 +42,9 @@ class SymmetricDecoder(Part):
             first of three axes.
         in_channels: of the maps fed; from `models.assemble`, where left out.
         dims: 1, 2 or 3; with `factors`, 3.
+
+    Raises:
+        SizeError: in a call with `factors`, a map raised by one isn't as large as the finer one.
     """
 
     dense = True
@@ -63,11 +67,12 @@ class SymmetricDecoder(Part):
         if len(kernel) != dims or any(size < 1 or size % 2 == 0 for size in kernel):
             raise ValueError(f"SymmetricDecoder: kernel_size={kernel_size!r} is not odd, nor {dims} odd numbers.")
         super().__init__()
-        self.dims, self.fed, self.resizes = dims, len(fed), factors is None
+        self.dims, self.fed = dims, len(fed)
+        self.factors = None if factors is None else [each(factor, 3) for factor in factors]
 
         def up(step: int) -> Module:
             channels = fed[len(fed) - 1 - step]
-            return Identity() if factors is None else BilinearUp(channels, channels, each(factors[step], 3))
+            return Identity() if self.factors is None else BilinearUp(channels, channels, self.factors[step])
 
         def block(channels: int) -> SymmetricBlock:
             return SymmetricBlock(channels, channels, norm=norm, activation=activation, dims=dims)
@@ -83,8 +88,12 @@ class SymmetricDecoder(Part):
 
     def forward(self, features: Sequence[Tensor], size: Sequence[int] | None = None) -> Tensor:
         *finer, x = taken(features, range(self.fed), of=self.fed, title="SymmetricDecoder")
-        for up, skip in zip(self.uconvs, reversed(finer), strict=True):
-            x = up(resize(x, skip.shape[2:]) if self.resizes else x, skip)
+        for step, (up, skip) in enumerate(zip(self.uconvs, reversed(finer), strict=True)):
+            if self.factors is None:
+                x = resize(x, skip.shape[2:])
+            else:
+                _check_size(x.shape[2:], self.factors[step], skip.shape[2:])
+            x = up(x, skip)
         return to_image(self.out(self.final(x)), size, align_corners=False)
 
 
@@ -102,4 +111,19 @@ def _check(factors: Sequence[Pixels] | None, maps: int, dims: int) -> None:
         raise ValueError(
             f"SymmetricDecoder: factors={list(factors)} are {len(factors)} for {maps} maps; give one for each step up, "
             f"{maps - 1}, coarsest first."
+        )
+
+
+def _check_size(size: Sequence[int], factor: Sequence[int], finer: Sequence[int]) -> None:
+    """Refuses a map of `size` that, raised by a factor, isn't as large as the finer one.
+
+    Raises:
+        SizeError: it isn't.
+    """
+    raised = [pixels * step for pixels, step in zip(size, factor, strict=True)]
+    if raised != [*finer]:
+        came, wanted = ("x".join(str(int(pixels)) for pixels in sizes) for sizes in (raised, finer))
+        raise SizeError(
+            f"SymmetricDecoder: a map raised to {came} pixels meets a finer one of {wanted}; give an image that "
+            "every step divides evenly, factors that are the backbone's, or leave factors out."
         )

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, Literal
 
-from mcore import InstanceNorm3d, Module, ModuleList, Tensor
+from mcore import GroupNorm, InstanceNorm3d, Module, ModuleList, Tensor
 from models.backbones.base import Weights
 from models.basicblocks.bilinear_up import BilinearUp
 from models.basicblocks.symmetric import NormAct, Padding, SymmetricBlock, SymmetricDown, SymmetricUp
@@ -127,8 +127,8 @@ class SymmetricUNet(Sized):
         # Whether the result is as large as the image, and else what a convolution at the ends takes off each axis.
         self._keeps = padded
         self._lost = [0 if padded else size - 1 for size in ends]
-        # A norm of each image by itself has no spread over a single pixel.
-        self._spread = any(isinstance(layer, InstanceNorm3d) for layer in self.modules())
+        # Of the norms that `places` counts, which have no spread over a single pixel.
+        self._spread = [_sees_alone(layer.norm) for layer in self.modules() if isinstance(layer, NormAct)]
         kaiming_fan_in(self, slope=activation.slope)
         if weights is not None:
             self.weights_report = load_weights(self, weights)
@@ -165,10 +165,11 @@ class SymmetricUNet(Sized):
 
     def refusal(self, size: Sequence[int]) -> str | None:
         """Why an image of this size is refused whose axes all fit: a norm of each image would see one pixel alone."""
-        if not self._spread:
+        if not any(self._spread):
             return None
-        along = [self.places(pixels, axis) or [] for axis, pixels in enumerate(size)]
-        if all(math.prod(place) > 1 for place in zip(*along, strict=True)):
+        along = [(self.places(pixels, axis) or [])[:-1] for axis, pixels in enumerate(size)]
+        norms = zip(self._spread, zip(*along, strict=True), strict=True)
+        if all(math.prod(place) > 1 for alone, place in norms if alone):
             return None
         return "leave a single pixel to a norm of each image, which needs two or more"
 
@@ -253,6 +254,13 @@ def _through(block: Any, pixels: int, axis: int) -> tuple[list[int], int]:
         found.append(pixels)
         pixels -= lost
     return found, pixels
+
+
+def _sees_alone(norm: Module | None) -> bool:
+    """Whether a norm takes each channel of each image by itself."""
+    if isinstance(norm, GroupNorm):
+        return norm.num_groups == norm.num_channels
+    return isinstance(norm, InstanceNorm3d)
 
 
 def check_width(width: Sequence[int], *, of: str) -> None:

@@ -207,6 +207,7 @@ SIZED = {
     "rsunet_act": lambda: networks.rsunet_act([1, 1, 1], [3, 2]),
     "rsunet_act_in": lambda: networks.rsunet_act_in([1, 1]),
     "rsunet_act_in, padded": lambda: networks.rsunet_act_in([1, 1, 1], fit="pad"),
+    "rsunet_gn, alone": lambda: networks.rsunet_gn([1, 1], group=1),
     "vrunet": lambda: networks.vrunet([1, 1]),
     "vrunet, thirds": lambda: networks.vrunet([1, 1], scale_factor=[1, 3, 3], in_channels=1, end_kernel=3),
     "vrunet, nearest": lambda: networks.vrunet([1, 1], mode="nearest", scale_factor=[1, 2, 3], norm="batch"),
@@ -302,6 +303,23 @@ def test_a_single_voxel_at_a_norm_of_each_image_is_refused_and_never_offered():
     with pytest.raises(SizeError, match=r"rsunet_act_in: 1x2x2 pixels leave a single pixel .* fit are, axis by axis"):
         net(mcore.zeros(1, 3, 1, 2, 2))
     assert valid_sizes(net, around=(1, 2, 2), count=1) == [{1: 1}, {2: 2}, {4: 4}]
+
+
+@pytest.mark.parametrize("groups", [2, 4])
+def test_a_single_voxel_goes_through_groups_of_several_channels_alone(groups):
+    net, x = networks.RSUNet([4, 8], norm={"name": "group", "num_groups": groups}).eval(), mcore.zeros(1, 4, 1, 2, 2)
+
+    if groups == 4:
+        with pytest.raises(SizeError, match="RSUNet: 1x2x2 pixels leave a single pixel to a norm"):
+            net(x)
+    else:
+        assert net(x).shape == x.shape
+
+
+def test_a_single_voxel_of_the_result_is_no_norms():
+    net = networks.vrunet([1, 1], scale_factor=1, out_channels=1, end_kernel=3)
+
+    assert tuple(net(mcore.zeros(1, 1, 15, 15, 15)).shape) == (1, 1, 1, 1, 1)
 
 
 @pytest.mark.parametrize(
@@ -443,6 +461,20 @@ def test_a_backbone_with_its_decoder_is_the_network():
 
     with mcore.no_grad():
         assert_near(parts(x).numpy(), net(x).numpy())
+
+
+@pytest.mark.parametrize("factors", [[(1, 2, 2)], [(2, 2, 2)]])
+def test_a_decoder_by_factors_refuses_maps_that_do_not_meet(factors):
+    head = SymmetricDecoder(2, factors=factors, in_channels=[2, 3], dims=3)
+
+    with pytest.raises(SizeError, match=r"SymmetricDecoder: a map raised to .x4x6 pixels meets a finer one of 3x5x6"):
+        head([mcore.zeros(1, 2, 3, 5, 6), mcore.zeros(1, 3, 3, 2, 3)])
+
+
+def test_a_decoder_without_norms_keeps_this_in_its_configuration():
+    net = models.assemble(rsunet(channels=[2, 3], norm=None), head=SymmetricDecoder(2, norm=None))
+
+    assert list(models.from_config(net.config()).state_dict()) == list(net.state_dict())
 
 
 def test_the_backbone_takes_the_originals_files(tmp_path):
