@@ -416,6 +416,29 @@ def test_bilinear_up_interpolates_along_all_axes_where_it_is_asked_to():
     np.testing.assert_allclose(got[0, 0], expected[:, None, None] * np.ones((8, 6, 6)), atol=1e-6)
 
 
+TRILINEAR = [
+    *("RSUNet", "isoRSUNet", "rsunet_gn", "rsunet_act", "rsunet_act_gn", "rsunet_act_in", "rsunet_2d3d"),
+    *("rsunet_2d3d_gn", "dynamic_rsunet", "rsunet_v3", "emvision_rsunet", "emvision_rsunet_gn", "emvision_iso_rsunet"),
+]
+
+
+@pytest.mark.parametrize("trilinear", [False, True])
+@pytest.mark.parametrize("name", TRILINEAR)
+def test_every_network_that_may_interpolate_along_all_axes_does_so_where_it_is_asked_to(name, trilinear):
+    net = getattr(networks, name)([16, 16, 16], trilinear=trilinear)
+
+    assert [layer.trilinear for layer in net.modules() if isinstance(layer, BilinearUp)] == [trilinear] * 2
+
+
+def test_bilinear_is_another_word_for_trilinear_in_vrunet():
+    one, other = (networks.vrunet([2, 3], mode=mode).eval() for mode in ("trilinear", "bilinear"))
+    other.load_state_dict(one.state_dict())
+    x = mcore.randn(1, 2, 13, 18, 18)
+
+    with mcore.no_grad():
+        np.testing.assert_array_equal(one(x).numpy(), other(x).numpy())
+
+
 def test_ends_bring_an_image_in_and_named_results_out():
     net = networks.RSUNet([2, 3], in_channels=1, out_channels={"affinities": 3, "mask": 1}, fit="pad").eval()
 
