@@ -314,7 +314,7 @@ class dynamic_rsunet(SymmetricUNet):
     Shapes:
         x: (n, width[0], z, y, x), of which y and x are divided evenly by 2 ** (levels - 1);
             with `in_channels`, these channels
-        unroll: by the norms of which step, from 1 to those there are
+        unroll: by the norms of which step, from 1 to those there are; where left out, `step`
         returns: (n, width[0], z, y, x); with `out_channels`, these channels
 
     Args:
@@ -331,7 +331,8 @@ class dynamic_rsunet(SymmetricUNet):
         weights: a file, or `{"file": ..., "take": ..., "rename": ...}`: see `models.utils.weights`.
         act_params: of the activation, by name: negative_slope, init or alpha.
 
-    A call is one pass: feeding results back is up to the caller.
+    A call is one pass: feeding results back is up to the caller. `step`, 1 at first, is the one that calls without
+    `unroll` take, and exports: `net.step = 2`.
 
     Raises:
         ValueError: a name, a norm or factors that don't fit.
@@ -370,8 +371,11 @@ class dynamic_rsunet(SymmetricUNet):
         )
         # Without norms, there is nothing to choose.
         self.unroll, self._chooses = unroll, norm is not None
+        #: The step of calls that name none.
+        self.step = 1
 
-    def forward(self, x: Tensor, unroll: int = 1) -> Any:
+    def forward(self, x: Tensor, unroll: int | None = None) -> Any:
+        unroll = self.step if unroll is None else unroll
         if type(unroll) is not int or not 1 <= unroll <= self.unroll:
             raise ValueError(f"dynamic_rsunet: unroll={unroll!r} is none of its steps, 1 to {self.unroll}.")
         return self.run(x, *((unroll,) if self._chooses else ()))

@@ -676,7 +676,20 @@ def test_an_argument_that_the_activation_does_not_have_is_refused(act, arguments
         networks.rsunet_act([4, 8], act=act, **arguments)
 
 
-@pytest.mark.parametrize("unroll", [0, 3, True, 1.0, None])
+def test_a_step_of_a_recurrence_is_exported_by_choosing_it(tmp_path):
+    net = networks.dynamic_rsunet([2, 3], unroll=2).eval()
+    net.iconv.pre.norm_act.norm[1].running_mean[:] = 0.5
+    x = mcore.randn(1, 2, 2, 4, 4)
+    net.step = 2
+
+    artifact = net.toplatform(tmp_path / "second", inputs=[x])
+
+    assert (net(x) == net(x, unroll=2)).all()
+    assert not (net(x) == net(x, unroll=1)).all()
+    assert artifact.report.largest < 1e-4
+
+
+@pytest.mark.parametrize("unroll", [0, 3, True, 1.0])
 def test_a_step_that_is_not_there_is_refused(unroll):
     with pytest.raises(ValueError, match=f"dynamic_rsunet: unroll={unroll} is none of its steps, 1 to 2"):
         networks.dynamic_rsunet([2, 3], unroll=2)(mcore.zeros(1, 2, 1, 4, 4), unroll=unroll)
