@@ -321,6 +321,7 @@ class dynamic_rsunet(SymmetricUNet):
         width: channels of each level, finest first; two or more.
         unroll: how many norms stand at each place, of which each call chooses one.
         act: "ReLU", "LeakyReLU", "PReLU" (one slope for each activation), or "ELU".
+        step: the one of calls that name none, and of exports.
         norm: "batch", or None, where convolutions have a bias instead and all steps are alike.
         trilinear: interpolates along z too on the way up, and doesn't darken the border: see `BilinearUp`.
         in_channels: of the image, for which a convolution comes first; None: the image has `width[0]` channels.
@@ -331,8 +332,7 @@ class dynamic_rsunet(SymmetricUNet):
         weights: a file, or `{"file": ..., "take": ..., "rename": ...}`: see `models.utils.weights`.
         act_params: of the activation, by name: negative_slope, init or alpha.
 
-    A call is one pass: feeding results back is up to the caller. `step`, 1 at first, is the one that calls without
-    `unroll` take, and exports: `net.step = 2`.
+    A call is one pass: feeding results back is up to the caller.
 
     Raises:
         ValueError: a name, a norm or factors that don't fit.
@@ -345,6 +345,7 @@ class dynamic_rsunet(SymmetricUNet):
         unroll: int = 1,
         act: Act = "ReLU",
         *,
+        step: int = 1,
         norm: Literal["batch"] | None = "batch",
         trilinear: bool = False,
         in_channels: int | None = None,
@@ -372,13 +373,16 @@ class dynamic_rsunet(SymmetricUNet):
         # Without norms, there is nothing to choose.
         self.unroll, self._chooses = unroll, norm is not None
         #: The step of calls that name none.
-        self.step = 1
+        self.step = self._checked(step, "step")
 
     def forward(self, x: Tensor, unroll: int | None = None) -> Any:
-        unroll = self.step if unroll is None else unroll
-        if type(unroll) is not int or not 1 <= unroll <= self.unroll:
-            raise ValueError(f"dynamic_rsunet: unroll={unroll!r} is none of its steps, 1 to {self.unroll}.")
-        return self.run(x, *((unroll,) if self._chooses else ()))
+        chosen = self.step if unroll is None else self._checked(unroll, "unroll")
+        return self.run(x, *((chosen,) if self._chooses else ()))
+
+    def _checked(self, step: int, name: str) -> int:
+        if type(step) is not int or not 1 <= step <= self.unroll:
+            raise ValueError(f"dynamic_rsunet: {name}={step!r} is none of its steps, 1 to {self.unroll}.")
+        return step
 
 
 def nearest(channels: int, factor: Triple) -> Module:
