@@ -204,8 +204,8 @@ def create(name: str, /, *, kind: str | None = None, version: str | None = None,
 
 def _split(name: str, namespace: str) -> tuple[str, str]:
     """Namespace and name; one that is written in front of a name holds."""
-    front, slash, plain = name.rpartition("/")
-    return (front, plain) if slash else (namespace, name)
+    front, _, plain = name.rpartition("/")
+    return (front, plain) if front else (namespace, name)
 
 
 def _at_version(entries: Iterable[Entry], name: str, version: str) -> Entry:

@@ -176,3 +176,8 @@ def test_listing_names_imports_no_part():
     """
 
     assert run(code) == "[]"
+
+
+def test_a_name_with_a_slash_and_no_namespace_is_unknown():
+    with pytest.raises(UnknownComponent, match="'/Wide'"):
+        lookup("/Wide")

@@ -50,8 +50,8 @@ class ConvBlock(Programmed):
 
     Source: zetta_utils' `ConvBlock`, from version 0.0.2 on.
     Differs: residuals are added to a new tensor, where the original changes the image that it was called with, and
-    can't learn where two of them end alike; each of these is cut to where it ends. Skips that lead nowhere are
-    refused, which the original passes over, and those with too few channels at once, not when called.
+    can't learn where two of them end alike; each of these is cut to where it ends. Skips that lead nowhere
+    are told of, which the original passes over; those with too few channels are refused at once, not when called.
 
     Raises:
         ValueError: a setting or a skip doesn't fit the convolutions.

@@ -5,6 +5,7 @@ run, and where maps are kept and joined.
 """
 
 import functools
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
@@ -192,29 +193,33 @@ def each_conv(title: str, name: str, value: Any, count: int) -> list[Any]:
 def edges(title: str, skips: Mapping[str, int] | None, count: int) -> list[tuple[int, int]]:
     """Skips as pairs of numbers, of a block of `count` convolutions.
 
+    Those that lead backwards, or from or to where there is no convolution, are left out with a warning: the original
+    passes over them, and so do files of it that work.
+
     >>> edges("ConvBlock", {"0": 2, "1": 3}, 3)
     [(0, 2), (1, 3)]
 
     Raises:
-        ValueError: one leads backwards, or from or to where there is no convolution.
+        ValueError: it is no mapping of numbers.
     """
     if skips is not None and not isinstance(skips, Mapping):
         raise ValueError(f'{title}: skips={skips!r} is no mapping; write {{"0": 2}} for one from 0 to 2.')
     found = []
     for key, end in (skips or {}).items():
         # Other scripts' digits are none that int reads.
-        start = int(key) if str(key).isascii() and str(key).isdigit() else -1
-        if not 0 <= start < count:
+        if not (str(key).isascii() and str(key).isdigit()) or isinstance(end, bool) or not isinstance(end, int):
             raise ValueError(
-                f"{title}: skips={dict(skips or {})} has one from {key!r}; they start at 0, what comes in, "
-                f"or at a convolution from 1 to {count - 1}."
+                f"{title}: skips={dict(skips or {})} has one from {key!r} to {end!r}; it must lead from 0, what comes "
+                "in, or a convolution to a later one, by their numbers."
             )
-        if isinstance(end, bool) or not isinstance(end, int) or not start < end <= count:
-            raise ValueError(
-                f"{title}: skips={dict(skips or {})} has one from {key!r} to {end!r}; it must end at a convolution "
-                f"from {start + 1} to {count}."
+        if 0 <= int(key) < min(end, count) and end <= count:
+            found.append((int(key), end))
+        else:
+            warnings.warn(
+                f"{title}: the skip from {key} to {end} leads nowhere and is left out, as in the original: with "
+                f"{count} convolutions, skips start at 0 to {count - 1} and end later, at {count} at most.",
+                stacklevel=2,
             )
-        found.append((start, end))
     return found
 
 

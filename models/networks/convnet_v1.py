@@ -51,7 +51,7 @@ class ConvBlock(Programmed):
 
     Source: zetta_utils' `ConvBlock`, up to version 0.0.1.
     Differs: residuals are added to a new tensor, where the original changes the image that it was called with. What
-    leaves from where others arrive has these in it, as there. Skips that lead nowhere are refused.
+    leaves from where others arrive has these in it, as there. Skips that lead nowhere are told of.
 
     Raises:
         ValueError: a setting or a skip doesn't fit the convolutions.

@@ -45,7 +45,7 @@ class Fitting(Sized):
             self.check_size(size, ', or take fit="pad"')
             return self.scores(x)
         out = self.scores(pad_to_multiple(x, self.multiples))
-        kept = [self.output_size(pixels, axis) for axis, pixels in enumerate(size)]
+        kept = [self._kept(pixels, axis) for axis, pixels in enumerate(size)]
         return tuple(crop(y, kept) for y in out) if isinstance(out, tuple) else crop(out, kept)
 
     def scores(self, x: Tensor) -> Any:
@@ -56,6 +56,9 @@ class Fitting(Sized):
         """Pixels of the result along an axis of `pixels`; None where `fit="refuse"` and it is no whole multiple."""
         if self.fit == "refuse" and pixels % self.multiples[axis]:
             return None
+        return self._kept(pixels, axis)
+
+    def _kept(self, pixels: int, axis: int) -> int:
         step = self.coarser[axis]
         # Rounded up, as strided convolutions do.
         return -(-pixels // step) if step > 1 else pixels

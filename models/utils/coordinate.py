@@ -38,6 +38,8 @@ class Coordinate(tuple[Any, ...]):
     """
 
     __slots__ = ()
+    # Numbers of numpy on the left leave it to `__radd__` and its kin.
+    __array_ufunc__ = None
 
     def __new__(cls, *entries: Any) -> Coordinate:
         given = entries[0] if len(entries) == 1 and isinstance(entries[0], Iterable) else entries

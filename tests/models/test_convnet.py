@@ -233,6 +233,18 @@ def test_a_setting_is_for_all_convolutions_or_listed(value, expected):
     assert each_conv("ConvBlock", "paddings", value, 2) == expected
 
 
+@pytest.mark.parametrize("skips", [{"2": 1}, {"1": 1}, {"0": 3}, {"2": 3}])
+@pytest.mark.parametrize("make", [ConvBlock, OldBlock])
+def test_a_skip_that_leads_nowhere_is_left_out_and_told_of(make, skips):
+    plain = drawn(make([2, 2, 2]))
+
+    with pytest.warns(UserWarning, match=r"the skip from \d to \d leads nowhere and is left out, as in the original"):
+        block = make([2, 2, 2], skips={"0": 2, **skips} if skips != {"0": 3} else skips)
+
+    assert block.edges == ([(0, 2)] if skips != {"0": 3} else [])
+    assert list(block.state_dict()) == list(plain.state_dict())
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -240,9 +252,6 @@ def test_a_setting_is_for_all_convolutions_or_listed(value, expected):
         ({"kernel_sizes": [[3, 3]] * 3}, r"kernel_sizes=.* has 3 entries for 2 convolutions"),
         ({"kernel_sizes": [3]}, r"kernel_sizes has \[3\] for a convolution of 2 axes"),
         ({"kernel_sizes": [3, 3, 3]}, "of 2 axes; give 2 numbers, or one for all"),
-        ({"skips": {"2": 1}}, r"has one from '2'; they start at 0, .* from 1 to 1"),
-        ({"skips": {"1": 1}}, "from '1' to 1; it must end at a convolution from 2 to 2"),
-        ({"skips": {"0": 3}}, "from '0' to 3; it must end at a convolution from 1 to 2"),
         ({"skips": {"first": 1}}, "has one from 'first'"),
         ({"skips": {"-1": 1}}, "has one from '-1'"),
         ({"skips": {"0": 1}}, "the skip from 0 to 1 has 1 channels where 4 are needed"),
@@ -257,7 +266,7 @@ def test_a_setting_is_for_all_convolutions_or_listed(value, expected):
         ({"paddings": None}, r"paddings=\[None\] is no list of whole numbers from 0 on"),
         ({"paddings": -1}, r"paddings=\[-1\] is no list of whole numbers from 0 on"),
         ({"skips": [["0", 2]]}, "skips=.* is no mapping; write"),
-        ({"skips": {"²": 2}}, "has one from '²'; they start at 0"),
+        ({"skips": {"²": 2}}, "has one from '²' to 2; it must lead from 0"),
         ({"strides": 2}, "padding='same' is not supported for strided convolutions"),
     ],
 )
@@ -395,7 +404,7 @@ def test_channels_are_given_in_one_way(arguments, message):
         ),
         ({"downsample": functools.partial(mcore.AvgPool3d, 2)}, "AvgPool3d of 3 axes, but convolutions have 2"),
         ({"unet_skip_mode": "add"}, "unet_skip_mode='add' is not one of 'sum', 'concat'"),
-        ({"skips": {"0": 3}}, r"skips=\{'0': 3\} has one from '0' to 3"),
+        ({"skips": {"0": "3"}}, r"skips=\{'0': '3'\} has one from '0' to '3'"),
         ({"fit": "pad", "paddings": "valid"}, 'fit="pad" keeps the size, which these paddings'),
         ({"layers_enc": [4, 6], "layers_dec": [5, 4], "list_num_channels": None}, "the coarsest, .* is the same"),
     ],

@@ -225,7 +225,7 @@ def test_an_optimizer_is_refused_where_nothing_trains():
 
 
 def test_what_a_constructor_refuses_is_told_with_its_place():
-    spec = {"nets": [{**BLOCK, "@version": "0.0.2", "skips": {"0": 7}}]}
+    spec = {"nets": [{**BLOCK, "@version": "0.0.2", "skips": {"a": 7}}]}
 
     with pytest.raises(ValueError, match=r"ConvBlock: skips=.*\(while building spec\.nets\[0\], 'ConvBlock'\)$"):
         build(spec)

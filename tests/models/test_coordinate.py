@@ -3,6 +3,7 @@
 import json
 import pickle
 
+import numpy as np
 import pytest
 
 from models.networks import Coordinate
@@ -60,6 +61,13 @@ def test_numbers_stand_on_the_left_too(expression, expected):
 
     assert isinstance(got, Coordinate)
     assert got == expected
+
+
+def test_a_number_of_numpy_stands_on_the_left_too():
+    got = np.int64(7) - Coordinate(1, 2)
+
+    assert isinstance(got, Coordinate)
+    assert got == (6, 5)
 
 
 @pytest.mark.parametrize("expression", ["(1, 2) + Coordinate(3, 4)", "[1, 2] * Coordinate(3, 4)"])
