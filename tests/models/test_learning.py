@@ -101,6 +101,22 @@ def test_every_network_that_scores_pixels_or_images_learns():
         *("YOLOv4-tiny", "RetinaNet", "FCOS", "SSD300", "CenterNet"),
         # Volumes alone: tests/models/test_emvision.py.
         *(name for name, target in NAMES["network"].items() if ".emvision" in target or ".dtu2" in target),
+        # Below; and what stands for a network in tests.
+        *("CNNectomeUNet", "CNNectomeUNetModule", "DummyArchitecture"),
     }
 
     assert set(NAMES["network"]) - others == {*SEGMENTING, *CLASSIFYING}
+
+
+@pytest.mark.parametrize("shape", [(64, 60), (5, 18, 20, 18)], ids=["images", "films"])
+def test_a_network_of_dacapo_learns_what_lies_in_the_middle(shape):
+    mcore.manual_seed(0)
+    config = {"name": "em", "input_shape": list(shape), "fmaps_out": 8, "fmaps_in": 1, "num_fmaps": 8}
+    config |= {"fmap_inc_factor": 2, "downsample_factors": [2] if len(shape) == 4 else [2, 2]}
+    body = models.create("CNNectomeUNet", architecture_config=config)
+    dims = min(len(shape), 3)
+    net = mcore.Sequential(body, (mcore.Conv2d if dims == 2 else mcore.Conv3d)(8, 3, 1)).train()
+    x = mcore.randn(2, 1, *shape)
+    labels = mcore.randint(0, 3, tuple(net(x).shape[:1] + net(x).shape[2:]))
+
+    assert learned(net, x, lambda result: F.cross_entropy(result, labels), rate=1e-2) < 0.95

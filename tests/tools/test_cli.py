@@ -188,7 +188,7 @@ def test_weights_try_tells_what_became_of_each_entry(tmp_path, capsys):
     main(["weights", "try", "resnet18", str(path), "--set", "in_channels=1"])
 
     assert capsys.readouterr().out.splitlines() == [
-        f"{path}: 119 matched, 0 renamed, 1 adapted, 0 skipped, 0 missing, 2 unexpected; names as they are",
+        f"{path}: 119 matched, 0 renamed, 1 adapted, 0 skipped, 0 assumed, 0 missing, 2 unexpected; names as they are",
         "adapted     conv1.weight",
         "unexpected  fc.weight",
         "unexpected  fc.bias",
