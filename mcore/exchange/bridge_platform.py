@@ -101,13 +101,11 @@ def inferring(where: str, precision: str | None) -> contextlib.AbstractContextMa
 
 
 def free_memory(where: str) -> None:
-    """Drops the sessions, and the memory that their arenas hold; the next call makes its own anew."""
-    from mcore.exchange import onnx_module
+    """Has the next run give back the memory that its session's arena holds and doesn't use."""
     from mcore.platform import session
 
-    session.clear()
-    onnx_module.clear()
     gc.collect()
+    session.shrink()
 
 
 def check_runs_programs(path: Path) -> None:

@@ -96,13 +96,13 @@ class OnnxModule(Module):
         where = given[0]._device if given else CPU
         opened = self._session(where)
         arrays = {slot.name: t._data() for slot, t in zip(self._inputs, given, strict=True)}
-        outputs = opened.get_outputs()
+        outputs, options = opened.get_outputs(), session.run_options(where)
         try:
             if all(entry.type.startswith("tensor") for entry in outputs):
                 feeds = {name: ort_value(array) for name, array in arrays.items()}
-                results = [array_of(value) for value in opened.run_with_ort_values(None, feeds)]
+                results = [array_of(value) for value in opened.run_with_ort_values(None, feeds, options)]
             else:  # sequences come out of this way only
-                results = opened.run(None, arrays)
+                results = opened.run(None, arrays, options)
         except Exception as error:  # the runtime has no class of its own
             raise RuntimeError(f"{self._source}: ONNX Runtime: {_first_line(error)}") from error
         return [self._result(value, entry.name, where) for value, entry in zip(results, outputs, strict=True)]
@@ -216,11 +216,6 @@ def _placed(root: Module, name: str) -> Tensor:
     if found is None:
         raise RuntimeError(f"parameter {name} was set to None, but the graph needs it.")
     return found
-
-
-def clear() -> None:
-    """Drops every session of a graph; the next call of its module makes one anew."""
-    _sessions.clear()
 
 
 def _open(

@@ -112,6 +112,29 @@ def open_session(
     return session
 
 
+_shrinks = False
+
+
+def shrink() -> None:
+    """Has the next run give back the memory that its session holds beyond what it then uses."""
+    global _shrinks
+    _shrinks = True
+
+
+def run_options(where: device) -> Any | None:
+    """Options of the run that is about to start; None stands for the usual ones."""
+    global _shrinks
+    if not _shrinks:
+        return None
+    import onnxruntime
+
+    _shrinks = False
+    options = onnxruntime.RunOptions()
+    arena = f"{'cpu' if where.type == 'cpu' else 'gpu'}:{where.index or 0}"
+    options.add_run_config_entry("memory.enable_memory_arena_shrinkage", arena)
+    return options
+
+
 # --- the cache
 
 
@@ -145,6 +168,7 @@ class Session:
                 body.initializer.append(proto.external_proto(name, array, dtype))
             else:
                 proto.fill_tensor(body.initializer.add(), name, array, dtype)
+        self.where = where
         self.kept = externals  # the runtime reads these arrays while the session lives
         self.ort = open_session(model, where, externals)
         self.simple = all(recorder.types[v] is not dtypes.bfloat16 for v in [*self.inputs, *outputs])
@@ -152,13 +176,14 @@ class Session:
     def run(self, feeds: dict[int, np.ndarray]) -> list[np.ndarray]:
         """Arrays of the outputs."""
         if self.simple:
-            return self.ort.run(self.names, {f"v{v}": feeds[v] for v in self.inputs})
+            return self.ort.run(self.names, {f"v{v}": feeds[v] for v in self.inputs}, run_options(self.where))
         return self._run_with_bfloat16(feeds)
 
     def _run_with_bfloat16(self, feeds: dict[int, np.ndarray]) -> list[np.ndarray]:
         """numpy has no bfloat16 of its own: such arrays travel as the runtime's own values."""
         given = {f"v{v}": ort_value(feeds[v]) for v in self.inputs}
-        return [array_of(result) for result in self.ort.run_with_ort_values(self.names, given)]
+        results = self.ort.run_with_ort_values(self.names, given, run_options(self.where))
+        return [array_of(result) for result in results]
 
 
 class Cache:
