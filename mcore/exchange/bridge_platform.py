@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import gc
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -104,7 +103,6 @@ def free_memory(where: str) -> None:
     """Has the next run give back the memory that its session's arena holds and doesn't use."""
     from mcore.platform import session
 
-    gc.collect()
     session.shrink()
 
 
