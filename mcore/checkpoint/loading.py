@@ -43,7 +43,8 @@ def load_model(
     Args:
         path: a file, or an artifact's folder.
         device: "cpu", "cuda:0", ..., or a device of this engine.
-        use_cache: keep the model and give the same object to whoever loads it again. The two used last are kept, by
+        use_cache: keep the model and give the same object to whoever loads it again, so that what changes its weights
+            changes them for all. The two used last are kept, by
             path, change time, device and the other arguments but `input_shape`. Files that a spec itself names aren't
             watched: call `mcore.checkpoint.clear_model_cache()` when they change.
         input_shape: the shape that TensorRT builds its engine for; without TensorRT nothing asks for it.
