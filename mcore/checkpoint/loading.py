@@ -44,9 +44,9 @@ def load_model(
         path: a file, or an artifact's folder.
         device: "cpu", "cuda:0", ..., or a device of this engine.
         use_cache: keep the model and give the same object to whoever loads it again, so that what changes its weights
-            changes them for all. The two used last are kept, by
-            path, change time, device and the other arguments but `input_shape`. Files that a spec itself names aren't
-            watched: call `mcore.checkpoint.clear_model_cache()` when they change.
+            changes them for all. The two used last are kept, by path, change time, device and the other arguments but
+            `input_shape`. Files that a spec itself names aren't watched: call
+            `mcore.checkpoint.clear_model_cache()` when they change.
         input_shape: the shape that TensorRT builds its engine for; without TensorRT nothing asks for it.
         tensorrt_enabled: run the ONNX file through ONNX Runtime's TensorRT provider, on the platform engine.
         tensorrt_cache_dir: where TensorRT keeps the engines that it built.
