@@ -150,7 +150,8 @@ def available(kind: str | None = None, pattern: str = "*", *, namespace: str = "
             for entry in found
             if entry.namespace == namespace and kind in (None, entry.kind) and fnmatchcase(entry.name, pattern)
         },
-        key=_natural,
+        # Names that differ in case alone stand in one order too.
+        key=lambda name: (_natural(name), name),
     )
 
 

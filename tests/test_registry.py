@@ -181,3 +181,10 @@ def test_listing_names_imports_no_part():
 def test_a_name_with_a_slash_and_no_namespace_is_unknown():
     with pytest.raises(UnknownComponent, match="'/Wide'"):
         lookup("/Wide")
+
+
+def test_names_that_differ_in_case_alone_stand_in_one_order():
+    for name in ("wide", "WIDE", "wIDE"):
+        register("block", name)(Newer)
+
+    assert available("block", "[wW]*") == ["WIDE", "Wide", "wIDE", "wide"]
