@@ -25,7 +25,7 @@ def arrays(module):
     return {name: np.array(value.detach().numpy()) for name, value in module.state_dict().items()}
 
 
-def same(module, other):
+def assert_same(module, other):
     assert list(arrays(module)) == list(arrays(other))
     for name, value in arrays(module).items():
         np.testing.assert_array_equal(value, arrays(other)[name], err_msg=name)
@@ -51,7 +51,7 @@ def test_what_save_model_wrote_is_read(tmp_path, name):
     save_model(trained, tmp_path / name)
 
     assert load_weights_file(made, str(tmp_path / name)) is made
-    same(made, trained)
+    assert_same(made, trained)
 
 
 @pytest.mark.parametrize("name", ["net.pt", "net.pth", "net.ckpt", "NET.PTH"])
@@ -62,7 +62,7 @@ def test_names_of_torch_get_torchs_format_on_its_engine_and_a_reason_on_the_othe
 
         save_model(trained, tmp_path / name)
         load_weights_file(made, tmp_path / name)
-        same(made, trained)
+        assert_same(made, trained)
         assert list(torch.load(tmp_path / name, weights_only=True)) == list(trained.state_dict())
     else:
         with pytest.raises(NotImplementedError, match=r"named as a pickle.*name it \.safetensors instead"):
@@ -98,7 +98,7 @@ def test_without_a_file_the_model_stays_as_it_is():
     made = filled(net(), 5)
 
     assert load_weights_file(made, None) is made
-    same(made, filled(net(), 5))
+    assert_same(made, filled(net(), 5))
 
 
 @pytest.mark.skipif(not TORCH, reason="torch.save is torch's")
@@ -110,7 +110,7 @@ def test_a_checkpoint_of_training_and_a_bare_state_are_both_read(tmp_path, wrap)
     torch.save(wrap(trained.state_dict()), tmp_path / "last.ckpt")
     load_weights_file(made, tmp_path / "last.ckpt")
 
-    same(made, trained)
+    assert_same(made, trained)
 
 
 # --- components
@@ -127,7 +127,7 @@ def test_a_component_is_taken_out_of_a_larger_network(tmp_path):
     save_model(whole, tmp_path / "two.safetensors")
     load_weights_file(made, tmp_path / "two.safetensors", ["encoder"])
 
-    same(made, whole.encoder)
+    assert_same(made, whole.encoder)
 
 
 def test_a_components_name_alone_serves_as_a_list_of_one(tmp_path):
@@ -135,14 +135,14 @@ def test_a_components_name_alone_serves_as_a_list_of_one(tmp_path):
     save_model(whole, tmp_path / "two.safetensors")
     load_weights_file(made, tmp_path / "two.safetensors", "encoder")
 
-    same(made, whole.encoder)
+    assert_same(made, whole.encoder)
 
 
 def test_a_component_is_a_whole_step_of_a_name(tmp_path):
     written(tmp_path / "f.safetensors", enc=filled(net(), 1), encoder=filled(net(), 2))
     made = load_weights_file(net(), tmp_path / "f.safetensors", ["enc"])
 
-    same(made, filled(net(), 1))
+    assert_same(made, filled(net(), 1))
 
 
 def test_prefixes_can_stay(tmp_path):
@@ -150,8 +150,8 @@ def test_prefixes_can_stay(tmp_path):
     save_model(whole, tmp_path / "two.safetensors")
     load_weights_file(made, tmp_path / "two.safetensors", ["head"], remove_component_prefix=False, strict=False)
 
-    same(made.head, whole.head)
-    same(made.encoder, filled(net(), 0))
+    assert_same(made.head, whole.head)
+    assert_same(made.encoder, filled(net(), 0))
 
 
 def test_the_later_component_wins_with_a_warning(tmp_path):
@@ -160,7 +160,7 @@ def test_the_later_component_wins_with_a_warning(tmp_path):
     with pytest.warns(UserWarning, match="7 entries of 'b', such as 0.weight, replace those of a component before"):
         made = load_weights_file(net(), tmp_path / "f.safetensors", ["a", "b"])
 
-    same(made, filled(net(), 2))
+    assert_same(made, filled(net(), 2))
 
 
 def test_several_components_fill_one_model(tmp_path):
@@ -169,7 +169,7 @@ def test_several_components_fill_one_model(tmp_path):
     )
     made = load_weights_file(Sequential(Linear(1, 1), Linear(1, 1)), tmp_path / "g.safetensors", ["a", "b"])
 
-    same(made, Sequential(filled(Linear(1, 1), 1), filled(Linear(1, 1), 2)))
+    assert_same(made, Sequential(filled(Linear(1, 1), 1), filled(Linear(1, 1), 2)))
 
 
 def _shifted(layer, name):
@@ -209,7 +209,7 @@ def test_components_that_give_nothing_are_an_error_also_where_names_may_differ(t
 def test_entries_get_other_names_by_prefix(tmp_path, rules, prefix):
     written(tmp_path / "f.safetensors", **{prefix: filled(net(), 3)})
 
-    same(load_weights_file(net(), tmp_path / "f.safetensors", remap_keys=rules), filled(net(), 3))
+    assert_same(load_weights_file(net(), tmp_path / "f.safetensors", remap_keys=rules), filled(net(), 3))
 
 
 def test_the_longest_old_name_counts(tmp_path):
@@ -219,7 +219,7 @@ def test_the_longest_old_name_counts(tmp_path):
         remap_keys={"old": "1", "old.0": "0"},
     )  # fmt: skip
 
-    same(made, Sequential(filled(Linear(1, 1), 1), Sequential(Module(), filled(Linear(1, 1), 2))))
+    assert_same(made, Sequential(filled(Linear(1, 1), 1), Sequential(Module(), filled(Linear(1, 1), 2))))
 
 
 def test_entries_get_other_names_one_by_one_and_all_at_once(tmp_path):
@@ -229,7 +229,7 @@ def test_entries_get_other_names_one_by_one_and_all_at_once(tmp_path):
         Sequential(Linear(2, 2)), tmp_path / "f.safetensors", remap_keys={"kernel": "0.weight", "offset": "0.bias"}
     )
 
-    same(made, Sequential(layer))
+    assert_same(made, Sequential(layer))
 
 
 def test_an_empty_old_name_goes_before_all(tmp_path):
@@ -237,13 +237,15 @@ def test_an_empty_old_name_goes_before_all(tmp_path):
 
     made = load_weights_file(Sequential(net()), tmp_path / "f.safetensors", remap_keys={"": "0"})
 
-    same(made[0], filled(net(), 3))
+    assert_same(made[0], filled(net(), 3))
 
 
 def test_other_names_hold_for_what_components_gave(tmp_path):
     written(tmp_path / "f.safetensors", part=_shifted(filled(net(), 3), "old"), other=Linear(1, 1))
 
-    same(load_weights_file(net(), tmp_path / "f.safetensors", ["part"], remap_keys={"old": ""}), filled(net(), 3))
+    assert_same(
+        load_weights_file(net(), tmp_path / "f.safetensors", ["part"], remap_keys={"old": ""}), filled(net(), 3)
+    )
 
 
 @pytest.mark.parametrize(
@@ -306,7 +308,7 @@ def test_what_does_not_fit_changes_nothing(tmp_path, there, strict, match):
     with pytest.raises(RuntimeError, match=match):
         load_weights_file(made, tmp_path / "f.safetensors", strict=strict)
 
-    same(made, filled(net(), 5))
+    assert_same(made, filled(net(), 5))
 
 
 def test_without_strict_what_fits_is_loaded(tmp_path):
@@ -314,8 +316,8 @@ def test_without_strict_what_fits_is_loaded(tmp_path):
     save_model(filled(Sequential(Conv2d(1, 2, 3)), 3), tmp_path / "f.safetensors")
     load_weights_file(made, tmp_path / "f.safetensors", strict=False)
 
-    same(made[0], filled(Conv2d(1, 2, 3), 3))
-    same(made[1], filled(BatchNorm2d(2), 5))
+    assert_same(made[0], filled(Conv2d(1, 2, 3), 3))
+    assert_same(made[1], filled(BatchNorm2d(2), 5))
 
 
 @pytest.mark.skipif(not TORCH, reason="torch.save is torch's")
