@@ -4,8 +4,10 @@
 `MCORE_BACKEND=platform`: the words emit ONNX operators, which ONNX Runtime runs; torch is never imported.
 """
 
+import functools
 import importlib
 import importlib.util
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from mcore.backend import backend, speak
@@ -39,19 +41,26 @@ _ELSEWHERE = {
 }
 _NAMESPACES = ("functional", "init", "linalg", "module")
 
-# From here on the words hide builtins of the same name (sum, max, range, float, ...) in this file.
-__all__, _word = speak(__name__)
-__all__ += ["backend", *_NAMESPACES, *_ELSEWHERE]
-
-
 def __getattr__(name: str) -> Any:
     if name in _ELSEWHERE:
         return getattr(importlib.import_module(_ELSEWHERE[name]), name)
     # A module of mcore (functional, checkpoint, volumes, ...) needs no import statement of its own.
     if not name.startswith("_") and importlib.util.find_spec(f"{__name__}.{name}"):
         return importlib.import_module(f"{__name__}.{name}")
-    return _word(name)
+    word = _engine()
+    # What came with the engine is found here once: this was the first word, or a star import's `__all__`.
+    return globals()[name] if name in globals() else word(name)
 
 
 def __dir__() -> list[str]:
-    return [*__all__, "__version__"]
+    _engine()
+    return [*globals()["__all__"], "__version__"]
+
+
+@functools.cache
+def _engine() -> Callable[[str], Any]:
+    """Loads the engine when the first word is spoken: listing names, or a command's help, needs none."""
+    names, word = speak(__name__)
+    # From here on the words hide builtins of the same name (sum, max, range, float, ...) in this file.
+    globals()["__all__"] = [*names, "backend", *_NAMESPACES, *_ELSEWHERE]
+    return word

@@ -137,3 +137,31 @@ def test_the_platform_names_a_word_it_lacks_why_and_the_nearest(word, said):
     got = failure(f"import mcore; mcore.{word}", engine="platform")
 
     assert re.match(f"AttributeError: {said}", got), got
+
+
+def test_the_engine_loads_with_the_first_word_and_not_before():
+    said = run(
+        """
+        import sys, mcore
+        from mcore import registry
+        registry.available("neck")
+        before = "torch" in sys.modules
+        mcore.Conv2d
+        print(before, "torch" in sys.modules)
+        """,
+        engine="torch",
+    )
+
+    assert said == "False True"
+
+
+def test_a_star_import_brings_the_words_and_nothing_else():
+    said = run(
+        """
+        from mcore import *
+        print("Conv2d" in globals(), "importlib" in globals())
+        """,
+        engine="platform",
+    )
+
+    assert said == "True False"
