@@ -62,7 +62,7 @@ def requested() -> str | None:
 
 def missing(engine: str) -> list[str]:
     """Packages that `engine` needs and this interpreter cannot find; none of them is imported to find out."""
-    return [package for package in ENGINES[engine].needs if not _installed(package)]
+    return [package for package in ENGINES[engine].needs if not installed(package)]
 
 
 def choose() -> str:
@@ -128,7 +128,7 @@ def absent_word(namespace: ModuleType, name: str) -> AttributeError:
     )
 
 
-def _installed(package: str) -> bool:
+def installed(package: str) -> bool:
     """Whether an import of `package` would find it."""
     try:
         return importlib.util.find_spec(package) is not None

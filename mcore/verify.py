@@ -17,6 +17,7 @@ import numpy as np
 
 from mcore.exchange import compare, description, safety
 from mcore.exchange.errors import ModelFileError
+from mcore.exchange.slots import own_inputs
 
 _LARGEST_SAMPLE = 4 << 30
 
@@ -36,6 +37,15 @@ class Checked:
         return f"{self.name} ({sizes}): largest relative difference {self.difference:.1e}: {verdict}"
 
 
+@dataclass
+class Graph:
+    """An artifact's graph that was looked over: its file, and the names of what goes in and comes out."""
+
+    model: Path
+    inputs: list[str]
+    outputs: list[str]
+
+
 def verify(path: str | Path, tolerance: float | None = None) -> list[Checked]:
     """Runs every data set of the artifact at `path`.
 
@@ -45,6 +55,21 @@ def verify(path: str | Path, tolerance: float | None = None) -> list[Checked]:
     """
     from mcore.exchange.ortrun import Runner
 
+    graph, sets = look_over(path), data_sets(path)
+    try:
+        runner = Runner(str(graph.model))
+    except Exception as error:  # the runtime has no class of its own
+        raise ModelFileError(f"{graph.model}: ONNX Runtime refuses it: {error}") from error
+    return [_checked(place, runner, graph.outputs, tolerance) for place in sets]
+
+
+def look_over(path: str | Path) -> Graph:
+    """Looks at all that a runtime would read of the artifact at `path`.
+
+    Raises:
+        FileNotFoundError: there is no artifact.
+        ModelFileError: a file of it is damaged or unsafe.
+    """
     folder = Path(path)
     if not folder.is_dir():
         raise FileNotFoundError(f"{folder}: there is no such folder; an artifact is a folder with model.onnx in it.")
@@ -54,15 +79,18 @@ def verify(path: str | Path, tolerance: float | None = None) -> list[Checked]:
     if (folder / description.FILE).is_file():
         description.check_files(folder, description.read(folder))
     # Everything is looked at before the runtime sees it: it would follow a hard link out of the folder.
-    names = [info.name for info in safety.read_model(model).model.graph.output]
+    loaded = safety.read_model(model)
+    inputs = own_inputs(loaded.model.graph, loaded.arrays)
+    return Graph(model, [info.name for info in inputs], [info.name for info in loaded.model.graph.output])
+
+
+def data_sets(path: str | Path) -> list[Path]:
+    """The folders of an artifact's data sets, in order. Raises FileNotFoundError where there are none."""
+    folder = Path(path)
     sets = sorted(folder.glob("test_data_set_*"), key=lambda place: _number(place.name))
     if not sets:
         raise FileNotFoundError(f"{folder}: there are no data sets (test_data_set_<n>) to check it with.")
-    try:
-        runner = Runner(str(model))
-    except Exception as error:  # the runtime has no class of its own
-        raise ModelFileError(f"{model}: ONNX Runtime refuses it: {error}") from error
-    return [_checked(place, runner, names, tolerance) for place in sets]
+    return sets
 
 
 def _checked(place: Path, runner: object, names: Sequence[str], tolerance: float | None) -> Checked:

@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 
 from mcore.exchange.pickles import read_pickle as _read_pickle
+from mcore.ort_values import PROVIDERS
 from mcore.platform import dtypes
-from mcore.platform.devices import PROVIDERS, available
+from mcore.platform.devices import available
 from mcore.platform.parameter import become
 from mcore.platform.tensor import CPU, Tensor, device
 

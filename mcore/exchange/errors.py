@@ -1,15 +1,28 @@
-"""What goes wrong with files: one class for bad content, one for places that cannot be written."""
+"""What goes wrong with files: bad content, places that cannot be written, operators that a runtime lacks."""
 
 from __future__ import annotations
 
 import errno
 import os
 import shutil
+from collections.abc import Iterable
 from pathlib import Path
 
 
 class ModelFileError(ValueError):
     """A file of weights or a model that is damaged, foreign, unsafe or of another shape than needed."""
+
+
+class UnsupportedOperator(NotImplementedError):
+    """A graph has operators that the runtime at hand knows no way to compute.
+
+    Attributes:
+        operators: their names, each once; those that aren't ONNX's own with their domain ("my.ops:Fold").
+    """
+
+    def __init__(self, message: str, operators: Iterable[str]) -> None:
+        super().__init__(message)
+        self.operators = tuple(dict.fromkeys(operators))
 
 
 class StorageError(OSError):
@@ -49,3 +62,12 @@ def _free(folder: Path) -> str:
         return f" ({shutil.disk_usage(folder).free / 1e6:.1f} MB free)"
     except OSError:
         return ""  # the message only lacks a number
+
+
+def first_line(error: BaseException) -> str:
+    r"""What an error says, in one line; its class where it says nothing.
+
+    >>> first_line(ValueError("  one\ntwo"))
+    'one'
+    """
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:500]

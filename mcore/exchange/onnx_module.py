@@ -8,7 +8,6 @@ other domains) is run on the spot, except while exporting, when it's an error th
 
 from __future__ import annotations
 
-import re
 import weakref
 from collections.abc import Sequence
 from typing import Any
@@ -16,7 +15,7 @@ from typing import Any
 import numpy as np
 import onnx
 
-from mcore.exchange import onnx_inline, safety
+from mcore.exchange import onnx_inline, ortrun, safety
 from mcore.exchange.safety import Loaded
 from mcore.exchange.slots import Slot, ordered, own_inputs
 from mcore.ort_values import array_of, ort_value
@@ -237,10 +236,10 @@ def _open(
 
 def unknown_node(text: str, model: onnx.ModelProto) -> str | None:
     """`node 'up' (Upsample, operator set 7)`, of the runtime's complaint about an operator; None if it's another."""
-    found = re.search(r"implementation for (\S+?)\((\d+)\) node with name '([^']*)'", text)
+    found = ortrun.NO_KERNEL.search(text)
     if found:
         return f"node {found[3]!r} ({found[1]}, operator set {found[2]})"
-    found = re.search(r"No Op registered for (\S+)", text) or re.search(r"(\S+) is not a registered function/op", text)
+    found = ortrun.NO_OPERATOR.search(text) or ortrun.NO_FUNCTION.search(text)
     if found or "opset" in text or "Opset" in text:
         kind = found[1].rpartition(":")[2].partition("(")[0] if found else ""
         node = next((node for node in model.graph.node if node.op_type == kind), None)

@@ -4,13 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from mcore.ort_values import PROVIDERS, providers_for
 from mcore.platform.tensor import CPU, device
-
-PROVIDERS = {
-    "cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider", "tensorrt": "TensorrtExecutionProvider",
-    "openvino": "OpenVINOExecutionProvider", "rocm": "ROCMExecutionProvider", "dml": "DmlExecutionProvider",
-    "coreml": "CoreMLExecutionProvider",
-}  # fmt: skip
 
 
 def providers_of(where: device, options: dict[str, Any] | None = None) -> list:
@@ -29,12 +24,7 @@ def providers_of(where: device, options: dict[str, Any] | None = None) -> list:
             f"device '{where}' is not available: it needs ONNX Runtime's {name or 'provider of that name'}; "
             f"this onnxruntime has {', '.join(available)} (devices: {', '.join(usable)})."
         )
-    if where.type == "cpu":
-        return [name]
-    # What TensorRT has no kernel for, CUDA's provider may.
-    beside = [PROVIDERS["cuda"]] if where.type == "tensorrt" and PROVIDERS["cuda"] in available else []
-    number = {"device_id": where.index or 0}
-    return [(name, {**number, **(options or {})}), *((each, number) for each in beside), PROVIDERS["cpu"]]
+    return providers_for(where.type, where.index or 0, options)
 
 
 def available(where: device) -> device:

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from mcore import ort_values
 from mcore.ort_values import array_of, ort_value, session_options
 from mcore.platform import dtypes, graph
 from mcore.platform.borrowed import own
@@ -96,8 +97,6 @@ def open_session(
     model: Any, where: device, externals: dict[str, np.ndarray], provider_options: dict[str, Any] | None = None
 ) -> Any:
     """An ONNX Runtime session; raises where the runtime silently dropped the provider."""
-    import onnxruntime
-
     options = session_options(_threads)
     if externals:
         names = list(externals)
@@ -105,11 +104,7 @@ def open_session(
         options.add_external_initializers(names, values)
     providers = providers_of(where, provider_options)
     content = model if isinstance(model, bytes) else model.SerializeToString()
-    session = onnxruntime.InferenceSession(content, options, providers=providers)
-    wanted = providers[0] if isinstance(providers[0], str) else providers[0][0]
-    if wanted not in session.get_providers():
-        raise RuntimeError(f"device '{where}': ONNX Runtime dropped {wanted}; it uses {session.get_providers()}.")
-    return session
+    return ort_values.open_session(content, options, providers)
 
 
 _shrinks = False

@@ -16,7 +16,7 @@ from onnx import inliner
 from torch import Tensor
 
 from mcore.exchange.bridge_torch import tensor_of
-from mcore.exchange.errors import ModelFileError
+from mcore.exchange.errors import ModelFileError, UnsupportedOperator
 from mcore.exchange.operators.running import OPERATORS, Graph, on_host, plan_drops
 from mcore.exchange.operators.table import DTYPES, Host, Node
 from mcore.exchange.safety import Loaded, skeleton
@@ -33,6 +33,7 @@ class Reader:
 
     def __init__(self, loaded: Loaded) -> None:
         self.source, self.constants, self.refused = loaded.source, {}, []  # type: tuple[str, dict[str, Tensor], list[str]]
+        self.unknown: list[str] = []  # operators among what is refused
         self.model = inliner.inline_local_functions(loaded.model) if loaded.model.functions else loaded.model
         self.loaded = Loaded(self.model, loaded.arrays, loaded.source)
         self.version = next((entry.version for entry in self.model.opset_import if entry.domain in OWN), 0)
@@ -45,9 +46,8 @@ class Reader:
         self.graph = self._graph(self.model.graph, set(loaded.arrays))
         if self.refused:
             listed = "\n  ".join(dict.fromkeys(self.refused))
-            raise NotImplementedError(
-                f"{self.source}: what the torch engine cannot run:\n  {listed}\nRun it with MCORE_BACKEND=platform."
-            )
+            text = f"{self.source}: what the torch engine cannot run:\n  {listed}\nRun it with MCORE_BACKEND=platform."
+            raise UnsupportedOperator(text, self.unknown) if self.unknown else NotImplementedError(text)
 
     def _graph(self, graph: onnx.GraphProto, weights: set[str]) -> Graph:
         constants: dict[str, Host | str] = {}
@@ -106,7 +106,7 @@ class Reader:
         read = Node(node.op_type, node.name, inputs, tuple(outputs), {}, version,
                     "" if node.domain in OWN else node.domain)  # fmt: skip
         if read.domain:
-            self.refused.append(f"{read.label()} of domain {read.domain!r}")
+            self._refuse(read, f" of domain {read.domain!r}")
             return
         entry = OPERATORS.get(read.op)
         if entry is None:
@@ -115,10 +115,14 @@ class Reader:
         read.attributes = {name: self._value(value, named) for name, value in attributes.items()}
         why = entry.refuses(read) if entry.refuses else None
         if why:
-            self.refused.append(f"{read.label()}: {why}")
+            self._refuse(read, f": {why}")
         elif self._folded(read, constants):
             return
         nodes.append(read)
+
+    def _refuse(self, node: Node, why: str) -> None:
+        self.refused.append(node.label() + why)
+        self.unknown.append(f"{node.domain}:{node.op}" if node.domain else node.op)
 
     def _folded(self, node: Node, constants: dict[str, Host | str]) -> bool:
         """Whether a node of constants alone could be computed at once, on the host."""
@@ -168,7 +172,7 @@ class Reader:
     ) -> None:  # fmt: skip
         body = self._body(node, read.version, attributes)
         if body is None:
-            self.refused.append(f"{read.label()}, operator set {read.version}")
+            self._refuse(read, f", operator set {read.version}")
             return
         actual = dict(zip(body.input, read.inputs, strict=False))
         actual |= dict.fromkeys(body.input[len(read.inputs) :], "")
