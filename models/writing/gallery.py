@@ -19,53 +19,16 @@ from models.assembly import assemble, from_config
 from models.backbones.base import Backbone
 from models.component import Component, is_data, plain
 from models.composite import Composite
+from models.examples.arguments import FED, ON_PYRAMID, PYRAMID, RSUNETS, example
 from models.sizing import Sized
 from models.utils.summary import parameters
 from models.writing.docstrings import Documentation, documentation
 from models.writing.drawing import drawing
 from models.writing.homonyms import HOMONYMS
 
-# What parts are shown with where they need an argument: by its name, and otherwise by kind and name of the part.
-ARGUMENTS = {
-    "in_channels": 64,
-    "channels": 64,
-    "inner": 128,
-    "out_channels": 64,
-    "width": 64,
-    "pool_features": 32,
-    "num_classes": 21,
-    "num_labels": 21,
-    "num_points": 17,
-}
-# Three levels show how EMVision's networks are made.
-_LEVELS = {"width": [16, 32, 64]}
-_RSUNETS = "RSUNet isoRSUNet rsunet_gn rsunet_2d3d rsunet_2d3d_gn rsunet_v3 dynamic_rsunet".split()
-_RSUNETS += "rsunet_act rsunet_act_gn rsunet_act_in rsunet_act_nn rsunet_act_nn_gn".split()
-_CNNECTOME = {"num_fmaps": 12, "fmap_inc_factor": 2, "downsample_factors": [[2, 2], [2, 2]]}
-OTHERWISE: dict[tuple[str, str], dict[str, Any]] = {
-    ("network", "CNNectomeUNet"): {
-        "architecture_config": {"name": "em", "input_shape": [64, 64], "fmaps_out": 2, "fmaps_in": 1, **_CNNECTOME}
-    },
-    ("network", "CNNectomeUNetModule"): _CNNECTOME,
-    ("network", "Darknet"): {"cfg": "yolov3-tiny"},
-    ("network", "DummyArchitecture"): {
-        "architecture_config": {"name": "dummy", "num_in_channels": 1, "num_out_channels": 2}
-    },
-    **{("network", name): _LEVELS for name in _RSUNETS},
-    **{("network", name): {"width": [16, 32]} for name in ("VRUNet", "vrunet", "RUNet")},
-    **{("network", f"emvision_{name}"): {"filters": [16, 32, 64]} for name in ("rsunet", "rsunet_gn", "iso_rsunet")},
-    ("network", "DTU2"): {**_LEVELS, "kszs": [[1, 3, 3], [1, 3, 3], [3, 3, 3]], "factors": [[1, 3, 3], [3, 3, 3]]},
-    ("neck", "Attend"): {"attention": "CBAM"},
-    ("head", "DeepSupervision"): {"head": {"type": "UNetDecoder", "num_classes": 21}},
-    ("head", "Depth"): {"low": 0.1, "high": 10.0},
-    ("block", "AlignedXceptionBlock"): {"out_channels": [64, 64, 128], "stride": 2},
-    ("block", "Focus"): {"in_channels": 3},
-}
-# What feeds necks and heads, and pixels along an axis of the images that parts and networks are drawn for.
-FED, IMAGE, BLOCK = "resnet18", 128, 32
-# Heads that want a pyramid of equal channels are fed through this neck.
-PYRAMID, ON_PYRAMID = "FPN", ("FCOS", "RetinaNet")
-SIZES = {"LeNet": 32, "AlexNet": 224, **dict.fromkeys(_RSUNETS, 32)}
+# Pixels along an axis of the images that parts and networks are drawn for.
+IMAGE, BLOCK = 128, 32
+SIZES = {"LeNet": 32, "AlexNet": 224, **dict.fromkeys(RSUNETS, 32)}
 TITLES = {
     "network": "Networks",
     "backbone": "Backbones",
@@ -127,23 +90,6 @@ def gallery(only: str = "*") -> dict[str, str]:
         if fnmatchcase(kind, only):
             files |= _page(kind)
     return files
-
-
-def example(kind: str, name: str) -> dict[str, Any]:
-    """The arguments that the gallery shows a component with; empty where it needs none."""
-    needed = [
-        parameter.name
-        for parameter in signature(lookup(name, kind).load()).parameters.values()
-        if parameter.default is parameter.empty and parameter.kind is not parameter.VAR_KEYWORD
-    ]
-    given = OTHERWISE.get((kind, name), {})
-    common = {**ARGUMENTS, "in_channels": 1, "num_classes": 2} if kind == "network" else ARGUMENTS
-    missing = [key for key in needed if key not in given and key not in common]
-    if missing:
-        raise ValueError(
-            f"gallery: {kind} {name} needs {', '.join(missing)}; put an example into OTHERWISE of {__name__}."
-        )
-    return {key: common[key] for key in needed if key not in given} | given
 
 
 def _families(kind: str) -> list[_Family]:
@@ -422,4 +368,4 @@ def count_of(model: Mapping[str, Any]) -> int:
         return parameters(from_config({"mcore": FORMAT, "model": dict(model)}))
 
 
-__all__ = ["count_of", "example", "gallery"]
+__all__ = ["count_of", "gallery"]

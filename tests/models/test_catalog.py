@@ -14,6 +14,7 @@ from mcore import registry
 from mcore.signatures import signature
 from models.catalog import NAMES
 from models.catalog_convnet import CONVNET
+from models.utils.maps import OfMaps
 from tests.isolation import converse
 from tests.models import keys
 from tests.models.catalog import CATALOG, EXEMPT
@@ -163,17 +164,6 @@ def test_a_component_gives_the_same_twice(entry):
 
     for a, b in zip(first, second, strict=True):
         np.testing.assert_array_equal(a.detach().numpy(), b.detach().numpy())
-
-
-class OfMaps(mcore.Module):
-    """A neck or head with one argument for each map, since an artifact's inputs are tensors."""
-
-    def __init__(self, part):
-        super().__init__()
-        self.part = part
-
-    def forward(self, *maps):
-        return self.part(maps)
 
 
 def exportable(entry, net):

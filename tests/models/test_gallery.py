@@ -9,7 +9,7 @@ import mcore
 import models
 from mcore import registry
 from models.writing.drawing import drawing
-from models.writing.gallery import count_of, example, gallery
+from models.writing.gallery import count_of, gallery
 from models.writing.homonyms import HOMONYMS
 from tests import isolation
 
@@ -87,13 +87,6 @@ def test_what_is_written_as_a_configuration_builds(kind, tmp_path):
 @pytest.mark.parametrize("one", [h for h in HOMONYMS if h.here], ids=lambda one: f"{one.name}-{one.published}")
 def test_networks_of_one_name_have_the_parameters_of_what_is_meant(one):
     assert count_of(one.here) == one.published
-
-
-def test_a_part_that_needs_an_example_and_has_none_is_told(monkeypatch):
-    monkeypatch.setattr("models.writing.gallery.ARGUMENTS", {})
-
-    with pytest.raises(ValueError, match=r"block BasicBlock needs in_channels, width; put an example into OTHERWISE"):
-        example("block", "BasicBlock")
 
 
 def test_a_backbone_is_drawn_by_its_stages_with_channels_and_strides():

@@ -27,6 +27,7 @@ EXEMPT |= {
     "models.utils.align.Alignment": "a record",
     "models.utils.align.Layer": "a record",
     "models.utils.layouts.Layout": "a record",
+    "models.utils.maps.OfMaps": "a neck or head of other rows, as it is exported",
     "models.writing.docstrings.Documentation": "a record",
     "models.writing.layout.Box": "a record",
 }

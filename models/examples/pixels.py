@@ -1,0 +1,36 @@
+"""Sizes that parts are checked at, as data: batch and pixels along each axis.
+
+The three of a part differ along each axis and in parity, so that no size is taken for granted, and are small: onnx's
+reference evaluator, which is written in Python, runs them too.
+"""
+
+from fnmatch import fnmatchcase
+
+Sizes = tuple[tuple[int, ...], ...]
+
+# By number of axes: of images, and of the maps that necks, heads and blocks are fed; of several, the finest.
+IMAGES: dict[int, Sizes] = {
+    1: ((1, 64), (2, 80), (3, 47)),
+    2: ((1, 64, 48), (2, 48, 80), (3, 33, 47)),
+    3: ((1, 4, 16, 24), (2, 6, 24, 16), (3, 5, 33, 18)),
+}
+MAPS: dict[int, Sizes] = {
+    1: ((1, 16), (2, 20), (3, 11)),
+    2: ((1, 16, 12), (2, 12, 20), (3, 17, 11)),
+    3: ((1, 4, 6, 8), (2, 6, 8, 4), (3, 5, 3, 7)),
+}
+# By kind and pattern of names, where these don't serve.
+OTHERWISE: dict[tuple[str, str], Sizes] = {
+    ("network", "LeNet"): ((1, 32, 32), (2, 32, 32), (3, 32, 32)),
+    ("block", "*Pool2DFlatten"): ((1, 6, 6), (2, 8, 8), (3, 9, 9)),
+    ("block", "View"): ((1, 16, 12), (2, 12, 20), (3, 18, 10)),
+    ("block", "SplitTuple"): ((2, 16, 12), (4, 12, 20), (6, 17, 11)),
+}
+
+
+def wanted(kind: str, name: str) -> dict[int, Sizes]:
+    """The sizes to check a part at, by number of axes behind batch and channels."""
+    for (whose, pattern), sizes in OTHERWISE.items():
+        if whose == kind and fnmatchcase(name, pattern):
+            return {len(sizes[0]) - 1: sizes}
+    return IMAGES if kind in ("network", "backbone") else MAPS
