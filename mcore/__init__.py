@@ -41,6 +41,7 @@ _ELSEWHERE = {
 }
 _NAMESPACES = ("functional", "init", "linalg", "module")
 
+
 def __getattr__(name: str) -> Any:
     if name in _ELSEWHERE:
         return getattr(importlib.import_module(_ELSEWHERE[name]), name)
