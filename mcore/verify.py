@@ -100,15 +100,7 @@ def _checked(place: Path, runner: object, names: Sequence[str], tolerance: float
         got = runner(inputs)  # type: ignore[operator]
     except Exception as error:
         return Checked(place.name, sizes, float("inf"), [f"ONNX Runtime: {error}"])
-    if len(got) != len(outputs):
-        return Checked(
-            place.name,
-            sizes,
-            float("inf"),
-            [f"{len(got)} outputs instead of the {len(outputs)} that stand there"],
-        )
-    wrong = [compare.unlike(*triple, tolerance) for triple in zip(names, got, outputs, strict=True)]
-    return Checked(place.name, sizes, compare.largest(got, outputs), [text for text in wrong if text])
+    return Checked(place.name, sizes, *compare.verdict(names, got, outputs, tolerance))
 
 
 def read_arrays(place: Path, kind: str) -> list[np.ndarray]:

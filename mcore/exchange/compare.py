@@ -61,3 +61,13 @@ def unlike(name: str, got: np.ndarray, expected: np.ndarray, tolerance: float | 
 def largest(got: Sequence[np.ndarray], expected: Sequence[np.ndarray]) -> float:
     """The largest difference over a set of outputs."""
     return max((difference(a, b) for a, b in zip(got, expected, strict=True)), default=0.0)
+
+
+def verdict(
+    names: Sequence[str], got: Sequence[np.ndarray], expected: Sequence[np.ndarray], tolerance: float | None = None
+) -> tuple[float, list[str]]:
+    """The largest difference over the outputs `names`, and what is wrong with them, in words; nothing if all fit."""
+    if len(got) != len(expected):
+        return float("inf"), [f"{len(got)} outputs instead of the {len(expected)} that stand there"]
+    wrong = [unlike(*triple, tolerance) for triple in zip(names, got, expected, strict=True)]
+    return largest(got, expected), [text for text in wrong if text]

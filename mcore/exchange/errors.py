@@ -18,11 +18,13 @@ class UnsupportedOperator(NotImplementedError):
 
     Attributes:
         operators: their names, each once; those that aren't ONNX's own with their domain ("my.ops:Fold").
+        why: what the runtime doesn't take of them; "" where it doesn't know them at all.
     """
 
-    def __init__(self, message: str, operators: Iterable[str]) -> None:
+    def __init__(self, message: str, operators: Iterable[str], why: str = "") -> None:
         super().__init__(message)
         self.operators = tuple(dict.fromkeys(operators))
+        self.why = why
 
 
 class StorageError(OSError):

@@ -34,6 +34,7 @@ class Reader:
     def __init__(self, loaded: Loaded) -> None:
         self.source, self.constants, self.refused = loaded.source, {}, []  # type: tuple[str, dict[str, Tensor], list[str]]
         self.unknown: list[str] = []  # operators among what is refused
+        self.reasons: list[str] = []  # why, of those that it knows
         self.model = inliner.inline_local_functions(loaded.model) if loaded.model.functions else loaded.model
         self.loaded = Loaded(self.model, loaded.arrays, loaded.source)
         self.version = next((entry.version for entry in self.model.opset_import if entry.domain in OWN), 0)
@@ -47,7 +48,8 @@ class Reader:
         if self.refused:
             listed = "\n  ".join(dict.fromkeys(self.refused))
             text = f"{self.source}: what the torch engine cannot run:\n  {listed}\nRun it with MCORE_BACKEND=platform."
-            raise UnsupportedOperator(text, self.unknown) if self.unknown else NotImplementedError(text)
+            why = "; ".join(dict.fromkeys(self.reasons))
+            raise UnsupportedOperator(text, self.unknown, why) if self.unknown else NotImplementedError(text)
 
     def _graph(self, graph: onnx.GraphProto, weights: set[str]) -> Graph:
         constants: dict[str, Host | str] = {}
@@ -116,6 +118,7 @@ class Reader:
         why = entry.refuses(read) if entry.refuses else None
         if why:
             self._refuse(read, f": {why}")
+            self.reasons.append(why)
         elif self._folded(read, constants):
             return
         nodes.append(read)
