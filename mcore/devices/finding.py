@@ -99,8 +99,8 @@ def _made(name: str, places: dict[str, Callable[[], Any]]) -> Device:
         if not (inspect.isclass(made) and issubclass(made, Device)):
             return Unusable(name, f"{place} is no class of mcore.devices.Device")
         device = made()
-    # Whatever a package raises while it is imported.
-    except Exception as error:
+    # Whatever a package raises while it is imported; some end the process.
+    except (Exception, SystemExit) as error:
         return Unusable(name, f"{place} cannot be imported: {type(error).__name__}: {first_line(error)}")
     if device.name != name:
         return Unusable(name, f"{place} calls itself {device.name!r}; its entry point must have that name")
