@@ -5,12 +5,13 @@ RUN := $(VENV)/bin/python
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all check bench docs
+.PHONY: help demo test test-all browser check bench docs
 
 help:
 	@echo "make demo      train on real images, export, run without torch; prints where the pictures are"
 	@echo "make test      the tests, without the long ones"
 	@echo "make test-all  the long ones too"
+	@echo "make browser   what the tests in a browser need; test-all does this too"
 	@echo "make check     lint, format, types, doctests, tests: as CI does"
 	@echo "make bench     measurements against peers"
 	@echo "make docs      writes the gallery again, after parts or their docstrings changed"
@@ -27,8 +28,19 @@ demo: $(READY)
 test: $(READY)
 	$(RUN) -m pytest -n 2 -m "not long"
 
-test-all: $(READY)
+test-all: $(READY) browser
 	$(RUN) -m pytest -n 2
+
+# Not in $(READY): `make test` needs no browser. Where none can be installed, the tests skip and say so.
+browser: $(READY)
+	@$(RUN) -c "import playwright" 2> /dev/null \
+		|| $(RUN) -m pip install --quiet --constraint constraints.txt --editable ".[browser]" \
+		|| echo "make browser: playwright can't be installed; the tests in a browser will be skipped"
+	@for name in chromium chromium-browser google-chrome; do command -v $$name > /dev/null && exit 0; done; \
+	sudo=$$(test "$$(id -u)" = 0 || echo "sudo -n"); \
+	{ command -v apt-get > /dev/null && $$sudo apt-get update -qq \
+		&& $$sudo apt-get install -y -qq --no-install-recommends chromium; } \
+		|| echo "make browser: no Chromium, and none can be installed; the tests in a browser will be skipped"
 
 check: $(READY)
 	$(RUN) -m ruff check .

@@ -1,0 +1,1 @@
+"""What `mcore convert` and `mcore table` are made of."""
