@@ -112,6 +112,13 @@ def text_of(statements: Iterable[ast.stmt]) -> Text:
     return Text(digest_of("\0".join(words)), frozenset(names), frozenset(methods))
 
 
+def whole(source: Source) -> str:
+    """The digest of all that a file says, methods too."""
+    words: list[str] = []
+    _say(_code(source.body) if source.body else [], words, set(), set())
+    return digest_of("\0".join(words))
+
+
 def methods_of(statements: Iterable[ast.stmt]) -> Iterator[str]:
     """Names of the functions and classes inside a class."""
     for statement in statements:
@@ -146,11 +153,10 @@ def _say(node: Any, words: list[str], names: set[str], methods: set[str], *, top
         methods.add(_OPERATORS[kind])
     if isinstance(node, ast.Name | ast.Attribute):
         dotted = _dotted(node)
-        if dotted:
-            names.add(dotted)
-        if isinstance(node, ast.Attribute) and not (dotted and dotted.partition(".")[0] in ("self", "cls")):
-            methods.add(node.attr)
-        elif isinstance(node, ast.Attribute) and dotted and dotted.count(".") > 1:
+        names |= {dotted} if dotted else set()
+        # `self.norm` is the network's own; `self.norm.weight.mean` ends with a method.
+        own = dotted is not None and dotted.count(".") == 1 and dotted.startswith(("self.", "cls."))
+        if isinstance(node, ast.Attribute) and not own:
             methods.add(node.attr)
     for name in node._fields:
         value = getattr(node, name, None)

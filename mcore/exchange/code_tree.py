@@ -16,7 +16,7 @@ from __future__ import annotations
 import ast
 import functools
 import sys
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -37,7 +37,7 @@ _WORDS = ("mcore.platform.words", _LAYERS)
 _WORD_FILES = ("mcore.platform.init", "mcore.torch.own")
 _WORD = "mcore:"
 # Behind the name of a class: what is written in it, without its bases and methods.
-_BARE = "#"
+BARE = "#"
 # What a class of modules is derived from, wherever it says so.
 _MODULES = ("mcore.Module", "mcore.platform.base.Module", "torch.nn.Module", "mcore.Sequential", "mcore.ModuleList")
 
@@ -75,6 +75,7 @@ class CodeTree:
         self._sources: dict[str, Source | None] = {}
         self._read_at: dict[str, tuple[Path, int]] = {}
         self._nodes: dict[str, Node | None] = {}
+        self._uses: dict[str, list[tuple[Use, str | None]]] = {}
         self._hashes: dict[str, str] = {}
         self._free: dict[str, bool] = {}
 
@@ -82,8 +83,8 @@ class CodeTree:
         """The node of this name; None where there is no source of it."""
         if name not in self._nodes:
             module, _, qualname = name.partition(":")
-            if name.endswith(_BARE):
-                found = self.node(name.removesuffix(_BARE))
+            if name.endswith(BARE):
+                found = self.node(name.removesuffix(BARE))
                 self._nodes[name] = found and Node(found.own, (), module=False)
             else:
                 self._nodes[name] = (
@@ -120,16 +121,20 @@ class CodeTree:
 
     def uses(self, name: str, made_of: Collection[str] | None = None) -> Iterator[Use]:
         """What a node uses, of which there is source, and which counts."""
-        node = self.node(name)
-        for use in node.uses if node else ():
-            target = self.node(use.node)
-            if target is None:
-                continue
-            if made_of is None or use.always or not target.module or presence_of(use.node) in made_of:
+        if name not in self._uses:
+            found = self.node(name)
+            self._uses[name] = [(use, self._needs(use)) for use in (found.uses if found else ()) if self.node(use.node)]
+        for use, needs in self._uses[name]:
+            if made_of is None or needs is None or needs in made_of:
                 yield use
             elif use.written.rpartition(".")[2] != use.node.rpartition(":")[2]:
                 # `Bottleneck.expansion`: what is written in the class counts, though none is built.
-                yield Use(use.written, use.node + _BARE, False)
+                yield Use(use.written, use.node + BARE, False)
+
+    def _needs(self, use: Use) -> str | None:
+        """The class that a network must be made of for a use to count; None where it counts anyway."""
+        target = self.node(use.node)
+        return presence_of(use.node) if target and target.module and not use.always else None
 
     def is_current(self) -> bool:
         """Whether every file that was read is still the one, as it was."""
@@ -139,6 +144,24 @@ class CodeTree:
             and (self.root is not None or module not in sys.modules or locate(module) == path)
             for module, (path, at) in self._read_at.items()
         )
+
+    def modules(self) -> list[str]:
+        """The modules whose files were read."""
+        return sorted(self._read_at)
+
+    def files(self, names: Iterable[str]) -> list[Path]:
+        """The files in which nodes stand; of a word, where it is defined."""
+        found = set()
+        for name in names:
+            modules = [name.partition(":")[0]] if not name.startswith(_WORD) else []
+            modules += [source.module for source, _ in self._words.get(name.removeprefix(_WORD), ())]
+            found |= {path for path in (locate(module, self.root) for module in modules) if path}
+        return sorted(found)
+
+    def definition(self, place: str) -> str:
+        """The node behind a place ("package.module:name"), also where that only imports it from elsewhere."""
+        node, _ = self._target(place.replace(":", "."))
+        return node or place
 
     def word(self, name: str) -> str | None:
         """The node of a word of the vocabulary; None where it is machinery, or no word."""
@@ -298,39 +321,42 @@ class CodeTree:
 
     def _hashed(self, name: str, mine: dict[str, str], made_of: Collection[str] | None) -> str:
         """The hash of a node, from `mine`, or entered there."""
-        if name not in mine:
-            if made_of is not None and self._is_free(name):
-                mine[name] = self._hashed(name, self._hashes, None)
-            for group in self._groups(name, mine, made_of):
-                self._hash_group(group, mine, made_of)
+
+        def known(node: str) -> bool:
+            if node not in mine and made_of is not None and self._is_free(node):
+                mine[node] = self._hashed(node, self._hashes, None)
+            return node in mine
+
+        for group in self._groups(name, known, made_of):
+            self._hash_group(group, mine, made_of)
         return mine[name]
 
     def _is_free(self, name: str) -> bool:
         """Whether all that a node uses counts, whatever a network is made of: its hash is the same for all."""
-        if name not in self._free:
-            for group in self._groups(name, self._free, None):
-                uses = [use for member in group for use in self.uses(member)]
-                free = all(
-                    (use.always or not self._nodes[use.node].module)  # type: ignore[union-attr]
-                    and (use.node in group or self._free[use.node])
-                    for use in uses
-                )
-                self._free.update(dict.fromkeys(group, free))
+        for group in self._groups(name, self._free.__contains__, None):
+            members = {*group}
+            free = all(
+                needs is None and (use.node in members or self._free[use.node])
+                for member in group
+                for use in self.uses(member)
+                for needs in [self._needs(use)]
+            )
+            self._free.update(dict.fromkeys(group, free))
         return self._free[name]
 
-    def _groups(self, start: str, done: Collection[str], made_of: Collection[str] | None) -> Iterator[list[str]]:
+    def _groups(self, start: str, done: Callable[[str], bool], made_of: Collection[str] | None) -> Iterator[list[str]]:
         """Nodes that `start` reaches and that aren't done: what is used before what uses it; circles as one group.
 
-        Whoever asks enters each group into `done` before the next.
+        Whoever asks has each group done before the next.
         """
-        if start in done:
+        if done(start):
             return
         number, low = {start: 0}, {start: 0}
         open_ = [start]
         waiting = [(start, self.uses(start, made_of))]
         while waiting:
             name, uses = waiting[-1]
-            following = next((use.node for use in uses if use.node not in done), None)
+            following = next((use.node for use in uses if not done(use.node)), None)
             if following is None:
                 waiting.pop()
                 if waiting:

@@ -1,0 +1,116 @@
+"""`mcore table`: which network, backbone, neck, head and block works on which device; only what changed is made again."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import sys
+from pathlib import Path
+
+EXAMPLE = """mcore table --out table/ --only 'resnet*'
+  mcore table why RSUNet --out table/
+  mcore table --check --out table/"""
+ACTIONS = ("why",)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("words", nargs="*", metavar="why NAME", help="tell why a row was, or will be, made again")
+    parser.add_argument("--out", default="table", metavar="FOLDER", help="the table's folder (default: table)")
+    choice = parser.add_argument_group("which rows")
+    choice.add_argument("--all", action="store_true", help="rows that haven't changed, too")
+    choice.add_argument(
+        "--only", action="append", default=[], metavar="GLOB", help="names, or kind/name; may be repeated"
+    )
+    choice.add_argument("--exclusions", action="store_true", help="an additional run over the excluded names alone")
+    choice.add_argument(
+        "--since", metavar="COMMIT", help="rows whose code was another then; with --check: compare with it"
+    )
+    choice.add_argument("--plan", metavar="FILE", help="priority, exclusions and excused cells (default: the zoo's)")
+    choice.add_argument("--plugin", action="append", default=[], metavar="MODULE", help="a module that registers parts")
+    how = parser.add_argument_group("how")
+    how.add_argument("--devices", metavar="NAME,NAME", help="devices to check on (default: all); 'list' lists them")
+    how.add_argument("--jobs", type=int, metavar="N", help="processes at a time (default: one a processor)")
+    how.add_argument("--memory", metavar="BYTES", help="that they may need at once: 8G (default: half of what is free)")
+    how.add_argument(
+        "--timeout", type=float, default=600.0, metavar="SECONDS", help="for one conversion or check (600)"
+    )
+    how.add_argument("--slow", type=float, default=30.0, metavar="SECONDS", help="that one data set may take (30)")
+    how.add_argument(
+        "--keep", choices=("all", "failed", "none"), default="all", help="artifacts that stay in FOLDER/artifacts"
+    )
+    how.add_argument("--wait", action="store_true", help="for another run on the same table to end")
+    parser.add_argument(
+        "--check", action="store_true", help="make nothing; end with 1 if a row is missing, stale or has become worse"
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    for plugin in arguments.plugin:
+        importlib.import_module(plugin)
+    if arguments.words:
+        return _why(arguments)
+    if arguments.devices == "list":
+        return _list()
+    return _check(arguments) if arguments.check else _update(arguments)
+
+
+def _why(arguments: argparse.Namespace) -> int:
+    from tools.support import why
+
+    if arguments.words[0] not in ACTIONS or len(arguments.words) != 2:
+        raise ValueError(f"{' '.join(arguments.words)}: write: mcore table why NAME")
+    for line in why.told(Path(arguments.out), arguments.words[1], **_plan(arguments)):
+        print(line)
+    return 0
+
+
+def _list() -> int:
+    from mcore import devices
+
+    for name, device in devices.devices().items():
+        there = device.available()
+        print(f"{name:24} {device.title:32} {device.version() if there else device.reason}")
+    return 0
+
+
+def _check(arguments: argparse.Namespace) -> int:
+    from tools.support import gate
+
+    found = gate.problems(Path(arguments.out), since=arguments.since, **_plan(arguments))
+    for line in found:
+        print(line)
+    print(
+        f"{len(found)} problems; mcore table --out {arguments.out} makes what is stale again" if found else "all well"
+    )
+    return 1 if found else 0
+
+
+def _update(arguments: argparse.Namespace) -> int:
+    from tools.support import update
+
+    named = arguments.devices and [name.strip() for name in arguments.devices.split(",") if name.strip()]
+    options = update.Options(
+        Path(arguments.out),
+        everything=arguments.all,
+        only=arguments.only,
+        exclusions=arguments.exclusions,
+        devices=named,
+        since=arguments.since,
+        plugins=arguments.plugin,
+        jobs=arguments.jobs,
+        memory=None if arguments.memory is None else bytes_of(arguments.memory),
+        timeout=arguments.timeout,
+        slow=arguments.slow,
+        keep=arguments.keep,
+        wait=arguments.wait,
+        **_plan(arguments),
+    )
+    summary = update.update(options)
+    for line in update.told(summary):
+        print(line, file=sys.stderr if line in summary.notes else sys.stdout)
+    print(f"{arguments.out}/index.html shows it")
+    return 0
+
+
+def _plan(arguments: argparse.Namespace) -> dict[str, Path]:
+    return {"plan": Path(arguments.plan)} if arguments.plan else {}
