@@ -12,6 +12,7 @@ from mcore.vocabulary import nearest
 # Commands, their modules and a line of help each; a module is imported when its command is given.
 COMMANDS = {
     "config": ("tools.config", "check a configuration, show it in full, write a schema for editors"),
+    "convert": ("tools.convert", "artifacts of networks, assemblies and configurations, with their histories"),
     "gallery": ("tools.gallery", "pages of every part, with drawings, counts and options"),
     "list": ("tools.list_", "names of backbones, necks, heads, networks, ..."),
     "weights": ("tools.weights", "what a file of weights would do, and tables of names for unknown layouts"),
