@@ -5,16 +5,18 @@ from typing import TYPE_CHECKING
 from models import lazy
 
 if TYPE_CHECKING:
-    from models.examples.arguments import arguments, constructor, declared, example, public
+    from models.examples.arguments import PACKAGES, arguments, constructor, declared, example, public
     from models.examples.building import built
     from models.examples.sizes import sizes_of
 
 _PLACES = {
-    **{name: f"models.examples.arguments:{name}" for name in ("arguments", "constructor", "declared", "example")},
-    "public": "models.examples.arguments:public",
+    **{
+        name: f"models.examples.arguments:{name}"
+        for name in ("PACKAGES", "arguments", "constructor", "declared", "example", "public")
+    },
     "built": "models.examples.building:built",
     "sizes_of": "models.examples.sizes:sizes_of",
 }
 
 __getattr__, __dir__ = lazy.names(__name__, _PLACES)
-__all__ = ["arguments", "built", "constructor", "declared", "example", "public", "sizes_of"]
+__all__ = ["PACKAGES", "arguments", "built", "constructor", "declared", "example", "public", "sizes_of"]

@@ -36,6 +36,21 @@ OTHERWISE: dict[tuple[str, str], dict[str, Any]] = {
     },
     ("network", "ConvnetUNet"): {"list_num_channels": [[1, 32, 32], [32, 64, 64], [64, 32, 32]], "kernel_sizes": 3},
     ("network", "ConvBlock"): {"num_channels": [64, 64, 64], "kernel_sizes": 3, "skips": {"0": 2}},
+    # nnU-Net plans as many levels as the volume has room for.
+    ("network", "DynUNet"): {"strides": [1, 2, 2, 2]},
+    **{("network", f"rsunet_act{norm}"): {"width": [16, 32, 64, 128, 256, 512]} for norm in ("", "_gn")},
+    # Its norms need more than a few voxels at the coarsest level.
+    ("network", "rsunet_act_in"): {"width": [16, 32, 64, 128]},
+    # All levels that these are published with need volumes of 16 and 32 voxels along every axis.
+    ("network", "isoRSUNet"): {"width": [16, 32, 64, 128]},
+    ("network", "emvision_iso_rsunet"): {"filters": [16, 32, 64, 128]},
+    # Without padding, all levels that these are published with need volumes of 380 pixels and more along an axis.
+    **{("network", name): {"width": [16, 32]} for name in ("VRUNet", "vrunet", "RUNet")},
+    ("network", "DTU2"): {
+        "width": [12, 72, 432],
+        "kszs": [[1, 3, 3], [1, 3, 3], [3, 3, 3]],
+        "factors": [[1, 3, 3], [1, 3, 3]],
+    },
     ("neck", "Attend"): {"attention": "CBAM"},
     ("head", "DeepSupervision"): {"head": {"type": "UNetDecoder", "num_classes": 21}},
     ("head", "Depth"): {"low": 0.1, "high": 10.0},
@@ -61,7 +76,6 @@ RSUNETS = "RSUNet isoRSUNet rsunet_gn rsunet_2d3d rsunet_2d3d_gn rsunet_v3 dynam
 RSUNETS += "rsunet_act rsunet_act_gn rsunet_act_in rsunet_act_nn rsunet_act_nn_gn".split()
 DRAWN: dict[tuple[str, str], dict[str, Any]] = {
     **{("network", name): _LEVELS for name in RSUNETS},
-    **{("network", name): {"width": [16, 32]} for name in ("VRUNet", "vrunet", "RUNet")},
     **{("network", f"emvision_{name}"): {"filters": [16, 32, 64]} for name in ("rsunet", "rsunet_gn", "iso_rsunet")},
     ("network", "DTU2"): {**_LEVELS, "kszs": [[1, 3, 3], [1, 3, 3], [3, 3, 3]], "factors": [[1, 3, 3], [3, 3, 3]]},
 }

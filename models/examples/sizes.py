@@ -46,12 +46,14 @@ def _dims(kind: str, name: str, net: Any) -> int:
 
 def _channels(kind: str, name: str, net: Any) -> int:
     """Channels of what a part takes."""
-    given = arguments(kind, name)
     known = signature(constructor(kind, name)).parameters
-    default = known["in_channels"].default if "in_channels" in known else None
+    given = {key: value.default for key, value in known.items() if value.default is not value.empty}
+    given |= arguments(kind, name)
     if kind in ("network", "backbone"):
-        return getattr(net, "num_in_channels", None) or given.get("in_channels", default or 3)
-    return given.get("in_channels") or given.get("channels") or default or ANY_CHANNELS
+        # Without a first convolution, the image has the channels of the finest level.
+        widest = given.get("width") or [3]
+        return getattr(net, "num_in_channels", None) or given.get("in_channels", 3) or widest[0]
+    return given.get("in_channels") or given.get("channels") or ANY_CHANNELS
 
 
 __all__ = ["sizes_of"]
