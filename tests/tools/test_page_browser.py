@@ -5,7 +5,7 @@ import shutil
 
 import pytest
 
-from tests.tools.tables import WHY, support_table
+from tests.tools.tables import DEVICES, WHY, support_table
 from tools.support import pages
 from tools.support.statuses import STATUSES, matrix, problems, status
 
@@ -143,7 +143,7 @@ def test_kind_device_status_and_layer_filter_together(show):
             and row["cells"]["onnxruntime-cpu"]["status"] == "ok"
         ),
     )
-    assert page.locator("#rows thead th:visible").all_inner_texts()[8:9] == ["ONNX Runtime, CPU"]
+    assert page.locator("#rows > thead th:visible").all_inner_texts()[8:9] == ["ONNX Runtime, CPU"]
     page.get_by_role("button", name="Clear the filters").click()
     settle(page)
     assert len(names(page)) == 200
@@ -164,7 +164,7 @@ def test_the_counts_of_the_statuses_are_those_of_the_rows_that_the_other_filters
 def test_every_column_sorts_up_and_down_by_mouse_and_by_keyboard(show):
     table = support_table(60)
     page = show(table)
-    heads = page.locator("#rows thead th")
+    heads = page.locator("#rows > thead th")
     values = """index => [...document.querySelectorAll('#rows > tbody > tr')].map(line =>
         line.children[index].dataset.v ?? line.children[index].textContent.trim())"""
 
@@ -260,7 +260,7 @@ def test_a_view_can_be_linked_and_the_link_shows_it_again(show):
 
     page.locator("#name").fill("e")
     page.locator("#device").select_option("OpenVINO, CPU")
-    page.locator("#rows thead th[data-key=parameters] button").click()
+    page.locator("#rows > thead th[data-key=parameters] button").click()
     settle(page)
     page.locator("#rows .open").first.click()
     settle(page)
@@ -297,14 +297,17 @@ def test_what_is_not_ok_is_a_view_and_leads_to_the_row(show):
 def test_columns_are_hidden_and_the_details_still_span_the_table(show):
     page = show(support_table())
 
-    page.locator(".menu summary").click()
-    page.get_by_label("parts").uncheck()
     page.locator("#rows .open").first.click()
+    page.locator(".menu summary").click()
+    page.get_by_label("parts", exact=True).uncheck()
+    page.get_by_label("size", exact=True).uncheck()
 
-    assert "backbone" not in page.locator("#rows thead th:visible").all_inner_texts()
+    devices = list(DEVICES.values())[:4]
+    heads = page.locator("#rows > thead th:visible").all_inner_texts()
+    assert heads == ["name", "kind", "layers", *devices, "last change"]
     width = "selector => document.querySelector(selector).getBoundingClientRect().width"
-    assert page.evaluate(width, "#rows thead tr") == page.evaluate(width, "#rows .more")
-    page.wait_for_url("**hide=parts**")
+    assert page.evaluate(width, "#rows > thead tr") == page.evaluate(width, "#rows .more")
+    page.wait_for_url("**hide=parts&hide=size")
 
 
 def test_hostile_names_and_messages_are_shown_and_run_nothing(show):
@@ -411,12 +414,17 @@ def test_on_a_phone_the_names_stay_while_the_table_scrolls(show):
 def test_a_print_shows_all_rows_without_the_controls(show, tmp_path):
     page = show(support_table(120), "#name=e", viewport={"width": 1050, "height": 760})
 
+    page.locator("#rows .open").first.click()
     page.emulate_media(media="print", color_scheme="dark")
     page.screenshot(path=tmp_path / "print.png")
 
     assert page.evaluate("document.documentElement.scrollWidth") <= 1050
     assert page.locator("#filters, nav, #theme").evaluate_all("all => all.every(one => !one.checkVisibility())")
     assert page.evaluate(LOW_CONTRAST, CONTRAST) == []
+    # Names and messages aren't squeezed out.
+    assert page.locator("#rows tbody th").first.bounding_box()["width"] > 60
+    heads = page.locator("#rows > thead th:visible")
+    assert heads.last.bounding_box()["x"] + heads.last.bounding_box()["width"] > 1000
     page.pdf(path=tmp_path / "print.pdf")
     assert len(names(page)) == int(page.locator("#found").text_content().split()[0])
 

@@ -191,6 +191,8 @@ def test_a_row_without_an_artifact_is_one_fault_and_no_device_tested_it():
     table["rows"][1].update(error="ValueError: SE: channels must be even", cells={})
 
     assert [read_csv(table)[1][device["name"]] for device in table["devices"]] == ["no artifact"] * 4
+    # A device that isn't here says so of each row.
+    table["rows"][1]["cells"]["openvino-cpu"] = {**table["rows"][0]["cells"]["openvino-cpu"], "status": "not tested"}
     faults = [(p.device, p.status, p.detail) for p in problems(table) if p.row is table["rows"][1]]
     assert faults == [("every device", "no artifact", "ValueError: SE: channels must be even")]
 

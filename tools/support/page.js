@@ -100,7 +100,7 @@
   }
 
   // ---- Tables that sort by any of their columns
-  const heads = (table) => all(`${table} thead th`);
+  const heads = (table) => all(`${table} > thead th`); // not those of the tables inside
   const values = new Map(); // table -> lines with the values they sort by
   function lines(table) {
     if (!values.has(table)) {

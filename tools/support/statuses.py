@@ -81,12 +81,11 @@ def problems(table: Mapping[str, Any]) -> list[Problem]:
     """What isn't ok, in the order of the rows; what nobody could test is no problem."""
     found = []
     for row in table["rows"]:
-        if row["error"] and not row["cells"]:
+        if row["error"]:
             found.append(Problem(row, "every device", "no artifact", row["error"], ""))
-            continue
         for device in table["devices"]:
             name = device["name"]
-            if (what := status(row, name)) not in ("ok", "not tested"):
+            if (what := status(row, name)) not in ("ok", "not tested", "no artifact"):
                 found.append(Problem(row, device["title"], what, detail(row, name), row["excused"].get(name, "")))
     return found
 
