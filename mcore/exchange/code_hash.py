@@ -11,7 +11,7 @@ from types import CodeType
 from typing import Any
 
 from mcore.exchange.code_sources import digest_of
-from mcore.exchange.code_tree import VOCABULARY, CodeTree
+from mcore.exchange.code_tree import VOCABULARY, ZOO, CodeTree
 
 # The last tree of each set of packages.
 _trees: dict[frozenset[str], CodeTree] = {}
@@ -65,7 +65,7 @@ def name_of(kind: Any, tree: CodeTree) -> str:
 
 def tree_of(kinds: Iterable[Any]) -> CodeTree:
     """The tree of the packages of these classes, as their files are now."""
-    packages = frozenset(_package(kind.__module__) for kind in kinds) - {*VOCABULARY}
+    packages = frozenset({ZOO, *(_package(kind.__module__) for kind in kinds)}) - {*VOCABULARY}
     tree = _trees.get(packages)
     if tree is None or not tree.is_current():
         tree = _trees[packages] = CodeTree(packages)

@@ -7,6 +7,7 @@ taken of the sources of another commit.
 from __future__ import annotations
 
 import ast
+import functools
 import hashlib
 import sys
 from collections.abc import Iterable, Iterator, Mapping
@@ -76,9 +77,15 @@ class Source:
 def read(path: Path, module: str) -> Source | None:
     """The file, or None where it can't be read as Python."""
     try:
-        return Source(module, ast.parse(path.read_bytes()), package=path.name == "__init__.py")
+        return _parsed(path, module, path.stat().st_mtime_ns)
     except (OSError, SyntaxError, ValueError):
         return None
+
+
+# All trees of a process read the same files: the vocabulary's are most of them.
+@functools.lru_cache(maxsize=2048)
+def _parsed(path: Path, module: str, changed: int) -> Source:
+    return Source(module, ast.parse(path.read_bytes()), package=path.name == "__init__.py")
 
 
 def locate(module: str, root: Path | None = None) -> Path | None:
