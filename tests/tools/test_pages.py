@@ -86,7 +86,11 @@ def test_the_csv_names_the_parts_of_assemblies_and_counts_layers():
     assert line["layers"] == "Conv2d 20, ReLU 3"
 
 
-@given(text=st.text())
+# What a spreadsheet takes for the beginning of a formula, in two widths.
+FORMULAS = ("=", "+", "-", "@", "＝", "＋", "－", "＠")
+
+
+@given(text=st.builds("{}{}{}".format, st.sampled_from(("", " ", "\t", "\n")), st.sampled_from(FORMULAS), st.text()))
 def test_no_cell_of_the_csv_is_a_formula_or_a_second_line(text):
     table = support_table(1)
     table["rows"][0].update(name=text, error=text, layers={text: 1})
@@ -94,7 +98,7 @@ def test_no_cell_of_the_csv_is_a_formula_or_a_second_line(text):
     written = pages.csv_of(table)
 
     assert len(written.splitlines()) == len(written.split("\n")) - 1 == 2
-    assert not any(value.startswith(("=", "+", "-", "@")) for value in next(csv.reader(written.splitlines()[1:])))
+    assert not any(value.startswith(FORMULAS) for value in next(csv.reader(written.splitlines()[1:])))
 
 
 def test_the_markdown_counts_by_device_tells_what_is_not_ok_and_holds_every_row():
