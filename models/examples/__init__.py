@@ -5,18 +5,16 @@ from typing import TYPE_CHECKING
 from models import lazy
 
 if TYPE_CHECKING:
-    from models.examples.arguments import PACKAGES, arguments, constructor, declared, example, public
+    from models.examples.arguments import PACKAGES, constructor, declared, example, public
     from models.examples.building import built
     from models.examples.sizes import sizes_of
 
+_ARGUMENTS = ("PACKAGES", "constructor", "declared", "example", "public")
 _PLACES = {
-    **{
-        name: f"models.examples.arguments:{name}"
-        for name in ("PACKAGES", "arguments", "constructor", "declared", "example", "public")
-    },
+    **{name: f"models.examples.arguments:{name}" for name in _ARGUMENTS},
     "built": "models.examples.building:built",
     "sizes_of": "models.examples.sizes:sizes_of",
 }
 
 __getattr__, __dir__ = lazy.names(__name__, _PLACES)
-__all__ = ["PACKAGES", "arguments", "built", "constructor", "declared", "example", "public", "sizes_of"]
+__all__ = ["PACKAGES", "built", "constructor", "declared", "example", "public", "sizes_of"]

@@ -46,6 +46,8 @@ OTHERWISE: dict[tuple[str, str], Sizes] = {
     ("block", "View"): ((1, 16, 12), (2, 12, 20), (3, 18, 10)),
     ("block", "SplitTuple"): ((2, 16, 12), (4, 12, 20), (6, 17, 11)),
 }
+# Channels of what a part takes, where no argument of this name tells.
+CHANNELS = {("network", "ConvBlock"): 64, ("network", "ConvnetUNet"): 1}
 
 
 def wanted(kind: str, name: str) -> dict[int, Sizes]:

@@ -6,7 +6,7 @@ from mcore import Module
 from mcore.signatures import signature
 from models.examples.arguments import arguments, constructor
 from models.examples.building import levels
-from models.examples.pixels import wanted
+from models.examples.pixels import CHANNELS, wanted
 from models.sizing import Sized, valid_sizes
 from models.utils.maps import OfMaps
 
@@ -46,6 +46,8 @@ def _dims(kind: str, name: str, net: Any) -> int:
 
 def _channels(kind: str, name: str, net: Any) -> int:
     """Channels of what a part takes."""
+    if (kind, name) in CHANNELS:
+        return CHANNELS[kind, name]
     known = signature(constructor(kind, name)).parameters
     given = {key: value.default for key, value in known.items() if value.default is not value.empty}
     given |= arguments(kind, name)
