@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from mcore.exchange.atomic import atomic_file
+from tools.support.extras import needed
 from tools.support.statuses import RANKS, STATUSES, counts, detail, matrix, problems, status
 from tools.support.texts import (
     PARTS,
@@ -53,15 +54,14 @@ def write(table: Mapping[str, Any], folder: Path) -> None:
 
 def page_of(table: Mapping[str, Any]) -> str:
     """The table as one HTML page; the same table gives the same page."""
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
+    jinja2 = needed("jinja2")
     _refuse_other_formats(table)
-    environment = Environment(
-        loader=FileSystemLoader(_HERE),
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(_HERE),
         autoescape=True,
         trim_blocks=True,
         lstrip_blocks=True,
-        undefined=StrictUndefined,
+        undefined=jinja2.StrictUndefined,
         keep_trailing_newline=True,
     )
     environment.policies["json.dumps_kwargs"] = {"separators": (",", ":")}
@@ -78,15 +78,14 @@ def _refuse_other_formats(table: Mapping[str, Any]) -> None:
 
 
 def _context(table: Mapping[str, Any]) -> dict[str, Any]:
-    from markupsafe import Markup
-
+    markup = needed("markupsafe").Markup
     style, script = ((_HERE / name).read_text("utf-8") for name in ("page.css", "page.js"))
     rows, devices = table["rows"], [device["name"] for device in table["devices"]]
     return {
         "table": table,
         # Ours, not the table's: the two files beside this one.
-        "style": Markup(style),  # noqa: S704
-        "script": Markup(script),  # noqa: S704
+        "style": markup(style),
+        "script": markup(script),
         "style_hash": _sha256(style),
         "script_hash": _sha256(script),
         "devices": [_device(table, device) for device in table["devices"]],
