@@ -5,7 +5,7 @@ RUN := $(VENV)/bin/python
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all browser check bench docs
+.PHONY: help demo test test-all browser check bench docs table table-check
 
 help:
 	@echo "make demo      train on real images, export, run without torch; prints where the pictures are"
@@ -15,6 +15,8 @@ help:
 	@echo "make check     lint, format, types, doctests, tests: as CI does"
 	@echo "make bench     measurements against peers"
 	@echo "make docs      writes the gallery again, after parts or their docstrings changed"
+	@echo "make table     brings docs/support up to date: every part on every device that is here"
+	@echo "make table-check  fails if a row of docs/support is missing, stale, or has become worse"
 
 # An existing folder is kept, and only brought up to date.
 $(READY): pyproject.toml constraints.txt
@@ -54,3 +56,10 @@ bench: $(READY)
 
 docs: $(READY)
 	$(RUN) -m tools.cli gallery
+
+# Artifacts of all parts are some 30 GB; each goes when its row is done.
+table: $(READY)
+	$(RUN) -m tools.cli table --out docs/support --keep none
+
+table-check: $(READY)
+	$(RUN) -m tools.cli table --check --out docs/support

@@ -16,6 +16,7 @@ COMMANDS = {
     "gallery": ("tools.gallery", "pages of every part, with drawings, counts and options"),
     "list": ("tools.list_", "names of backbones, necks, heads, networks, ..."),
     "weights": ("tools.weights", "what a file of weights would do, and tables of names for unknown layouts"),
+    "table": ("tools.table", "which part works on which device; only what changed is made again"),
     "show": ("tools.show", "layers, shapes, parameters and multiply-adds of a network"),
 }
 

@@ -1,15 +1,14 @@
 """`mcore convert`: artifacts of networks, backbones with necks and heads, and configurations, each in its folder."""
 
 import argparse
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from mcore.config import parse
 from tools.support.conversion import TIMEOUT, Result, convert
+from tools.support.units import bytes_of
 
 EXAMPLE = "mcore convert --network LeNet --set num_classes=10 --sizes 1,1,32,32 --out exports/"
-_UNITS = {"": 0, "K": 10, "M": 20, "G": 30, "T": 40}
 _STATUSES = ("made", "updated", "current", "failed")
 
 
@@ -76,21 +75,6 @@ def run(arguments: argparse.Namespace) -> int:
     return 0 if not failed else 1 if len(failed) == len(results) else 3
 
 
-def bytes_of(text: str) -> int:
-    """A size of memory in bytes.
-
-    >>> bytes_of("1.5G") == 3 << 29, bytes_of("200m") == 200 << 20, bytes_of("4096")
-    (True, True, 4096)
-
-    Raises:
-        ValueError: it's written otherwise.
-    """
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMGT]?)(?:i?B)?", text.strip(), re.IGNORECASE)
-    if match is None or float(match[1]) <= 0:
-        raise ValueError(f"--memory {text}: write a size like 8G, 512M or 200000000")
-    return int(float(match[1]) * (1 << _UNITS[match[2].upper()]))
-
-
 def _settings(arguments: argparse.Namespace) -> dict[str, Any]:
     """Parameters as `convert` takes them: of parts, by part."""
     given: dict[str, Any] = {}
@@ -134,4 +118,4 @@ def _verified(report: Mapping[str, Any]) -> str:
     return f"{len(found)} sizes, largest difference {max(found):.1e}" if found else ""
 
 
-__all__ = ["EXAMPLE", "Result", "add_arguments", "bytes_of", "convert", "run"]
+__all__ = ["EXAMPLE", "Result", "add_arguments", "convert", "run"]

@@ -7,6 +7,8 @@ import importlib
 import sys
 from pathlib import Path
 
+from tools.support.units import bytes_of
+
 EXAMPLE = """mcore table --out table/ --only 'resnet*'
   mcore table why RSUNet --out table/
   mcore table --check --out table/"""

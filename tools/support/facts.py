@@ -6,16 +6,17 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
+import mcore
 from models.utils.maps import OfMaps
-from models.utils.summary import parameters, summary
+from models.utils.summary import parameters, rows_of
 
 # What only holds others.
 _HOLDERS = ("Sequential", "ModuleList", "ModuleDict")
 
 
 def facts_of(net: Any, inputs: Sequence[Any]) -> dict[str, Any]:
-    """Layers by class, the number of parameters, and the multiply-adds for `inputs`, as plain data."""
-    rows = summary(net, *inputs)
+    """Layers by class, the number of parameters, and the multiply-adds for these arrays, as plain data."""
+    rows = rows_of(net, [mcore.from_numpy(array) for array in inputs])
     return {
         "layers": dict(sorted(layers_of(net).items())),
         "parameters": parameters(net),

@@ -17,7 +17,7 @@ from typing import Any
 
 import mcore
 from mcore import devices
-from tools.support import extras, git, making, pages, store
+from tools.support import extras, git, store
 from tools.support import plan as plan_
 from tools.support.changes import REQUEST, Changes
 from tools.support.crew import Crew, Job, Outcome
@@ -212,12 +212,16 @@ class _Run:
         return sorted((row for row in rows if row.kind in LAYERS), key=lambda row: (-having[row.name], row.name))
 
     def _conversion(self, row: Wanted) -> Job:
+        from tools.support import making
+
         held = (self.rows.get(row.key) or {}).get("parameters")
         memory = _UNKNOWN if held is None else making.memory(4 * held)
         target = making.target_of(row)
         return Job(row.key, making.make, (target, str(self.artifacts)), memory, self.options.timeout)
 
     def _check(self, row: Mapping[str, Any], key: str, device: str) -> Job:
+        from tools.support import making
+
         memory = _CHECK + _TIMES * 4 * row["parameters"]
         arguments = (str(self.artifacts / row["folder"]), device, self.options.slow)
         return Job(f"{key} on {device}", making.check, arguments, memory, self.options.timeout)
@@ -305,6 +309,8 @@ class _Run:
         row["cells"][device] = cell
         self.summary.statuses[cell["status"]] += 1
         if cell["status"] == "ok":
+            from tools.support import making
+
             making.record(self.artifacts / row["folder"], device, cell["version"])
 
     def _done(self, key: str) -> None:
@@ -363,6 +369,8 @@ class _Run:
         self.table |= {"date": git.now(), "commit": self.commit, "version": mcore.__version__,
                        "engine": mcore.backend(), "machine": store.machine()}  # fmt: skip
         self._write()
+        from tools.support import pages
+
         pages.write(self.table, self.options.out)
 
     def _excused(self, kind: str, name: str) -> dict[str, str]:
