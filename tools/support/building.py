@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import warnings
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -33,15 +34,12 @@ def build(target: Target) -> Any:
         TargetError: its constructor refuses its arguments, or the weights don't fit.
     """
     mcore.manual_seed(0)
-    try:
+    with _told(target):
         net = _whole(target)
         if target.weights is not None:
             _load(net, target.weights)
         net = net.eval()
         return (net.half() if target.half else net).to(bridge.this().device_of(target.device))
-    # What was asked for is wrong, each in the words of whoever noticed.
-    except (ValueError, TypeError, LookupError, AttributeError, NotImplementedError, RuntimeError, OSError) as error:
-        raise TargetError(f"{target.title}: {_said(error)}") from error
 
 
 def inputs_of(target: Target, net: Any) -> list[tuple[Any, ...]]:
@@ -55,17 +53,16 @@ def inputs_of(target: Target, net: Any) -> list[tuple[Any, ...]]:
 
 
 def memory_of(target: Target) -> int:
-    """Bytes that making it will need, roughly; for parts and for what can't be built, those of a small network."""
-    held = 0
-    if target.model is not None:
-        try:
-            with mcore.device("meta"):
-                net = _whole(Target(target.names, _without_weights(target.model)))
-            held = sum(value.numel() * 4 for value in net.state_dict().values() if mcore.is_tensor(value))
-        # Whoever builds it for good tells what is wrong with it.
-        except Exception:  # noqa: S110
-            pass
-    return memory(held)
+    """Bytes that making it will need, roughly; for a single part, those of a small one.
+
+    Raises:
+        TargetError: its constructor refuses its arguments.
+    """
+    if target.model is None:
+        return memory(0)
+    with _told(target), mcore.device("meta"):
+        net = _whole(Target(target.names, _without_weights(target.model)))
+    return memory(sum(value.numel() * 4 for value in net.state_dict().values() if mcore.is_tensor(value)))
 
 
 def memory(held: int) -> int:
@@ -77,10 +74,15 @@ def memory(held: int) -> int:
     return _BASE + _TIMES * held
 
 
-def _said(error: Exception) -> str:
-    # Of a KeyError, text is the key alone, in quotes.
-    text = str(error.args[0]) if isinstance(error, KeyError) and error.args else str(error)
-    return text or type(error).__name__
+@contextlib.contextmanager
+def _told(target: Target) -> Iterator[None]:
+    """Whatever is wrong with what was asked for is told with its name, in the words of whoever noticed."""
+    try:
+        yield
+    except (ValueError, TypeError, LookupError, AttributeError, RuntimeError, OSError) as error:
+        # Of a KeyError, text is the key alone, in quotes.
+        text = str(error.args[0]) if isinstance(error, KeyError) and error.args else str(error)
+        raise TargetError(f"{target.title}: {text or type(error).__name__}") from error
 
 
 def _whole(target: Target) -> Any:

@@ -117,13 +117,21 @@ def convert(
 def one(target: Target, out: str, overwrite: bool) -> Result:
     """The result of one target, made in this process; whatever goes wrong with it is told there."""
     from tools.support import folder
+    from tools.support.building import TargetError
 
     begun, place = time.monotonic(), Path(out, target.name)
     try:
         made = folder.make(place, target, overwrite=overwrite)
     # One target that fails, in whatever way, doesn't stop the others.
     except Exception as error:
-        return Result(target.name, place, "failed", _said(error), seconds=time.monotonic() - begun)
+        text = (
+            _said(error)
+            if isinstance(error, TargetError | OSError | ImportError)
+            else f"{target.title}: {_said(error)}"
+        )
+        if target.half and "half" in text.lower():
+            text = f"{text.rstrip('.')}. It was asked for in numbers of 16 bits (half); without, it may go."
+        return Result(target.name, place, "failed", text, seconds=time.monotonic() - begun)
     return Result(target.name, place, made.status, "", made.report, made.notes, time.monotonic() - begun)
 
 
@@ -139,7 +147,7 @@ def _all(
     """The results of all targets, by name, made in processes apart."""
     import mcore
     from tools.support import folder
-    from tools.support.building import memory_of
+    from tools.support.building import TargetError, memory_of
     from tools.support.crew import Crew, Job
 
     results = {} if overwrite else dict(_standing(wanted, out))
@@ -153,8 +161,12 @@ def _all(
         with bar, Crew(environment={"MCORE_BACKEND": mcore.backend()}, **limits) as crew:
             try:
                 for name, target in to_make.items():
-                    # The first begin while the memory of others is still being estimated.
-                    crew.add(Job(name, one, (target, str(out), overwrite), memory_of(target), timeout))
+                    # The first begin while those behind them are still being looked at.
+                    try:
+                        crew.add(Job(name, one, (target, str(out), overwrite), memory_of(target), timeout))
+                    except TargetError as error:
+                        results[name] = Result(name, out / name, "failed", str(error))
+                        bar.update()
                 for outcome in crew.outcomes():
                     name = outcome.job.name
                     results[name] = outcome.value or Result(

@@ -98,7 +98,7 @@ class Target:
     @property
     def name(self) -> str:
         """That of its folder: its parts' names, and a hash of everything that changes what is made."""
-        words = (re.sub(r"[^A-Za-z0-9._-]+", "_", name).strip(".-") for name in self.names)
+        words = (re.sub(r"[^A-Za-z0-9._-]+", "_", name).strip("._-") for name in self.names)
         title = "-".join(word for word in words if word)[:_LONGEST] or "network"
         return f"{title}-{self.identity[:DIGITS]}"
 
