@@ -7,7 +7,7 @@ from typing import Any
 from mcore.registry import available, lookup
 from mcore.signatures import signature
 from models.catalog_convnet import PRIMITIVES
-from models.examples.pixels import wanted
+from models.examples.pixels import CHANNELS, wanted
 
 # What parts are shown with where they need an argument: by its name, and otherwise by kind and name of the part.
 ARGUMENTS = {
@@ -170,6 +170,7 @@ def declared(kind: str, name: str) -> dict[str, Any]:
     return {
         "arguments": {**_common(kind), **OTHERWISE.get((kind, name), {}), **CHECKED.get((kind, name), {})},
         "fed": [list(level) for level in fed],
+        "channels": CHANNELS.get((kind, name)),
         "sizes": {str(dims): [list(size) for size in sizes] for dims, sizes in wanted(kind, name).items()},
     }
 
