@@ -40,6 +40,7 @@ class Torch(Device):
 
     def load(self, artifact: Path) -> None:
         """The module of the artifact, on the device."""
+        demand("torch", self.name)
         self.module = _module_of(graph_of(artifact).model).to(self.place)
 
     def run(self, inputs: Sequence[np.ndarray]) -> list[np.ndarray]:

@@ -2,12 +2,21 @@
 
 import numpy as np
 import onnx
+import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 import mcore
-from mcore.devices import Device
+from mcore.devices import Device, find
 
 SHAPES = [(1, 3, 8, 6), (2, 3, 5, 7), (3, 3, 4, 4)]
+
+
+def here(name):
+    """The device of this name; where it isn't available, the test is skipped with the reason."""
+    device = find(name)
+    if not device.available():
+        pytest.skip(device.reason)
+    return device
 
 
 def value(name, kind=TensorProto.FLOAT, shape=("n", 3, "h", "w")):

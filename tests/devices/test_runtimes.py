@@ -13,6 +13,7 @@ from mcore.devices.on_openvino import _said
 from mcore.exchange.errors import ModelFileError
 from mcore.exchange.ortrun import Runner
 from tests.devices import graphs
+from tests.devices.graphs import here
 from tests.isolation import run
 
 HERE = ["torch-cpu", "onnxruntime-cpu", "openvino-cpu", "reference"]
@@ -20,10 +21,7 @@ HERE = ["torch-cpu", "onnxruntime-cpu", "openvino-cpu", "reference"]
 
 @pytest.fixture(params=HERE)
 def device(request):
-    found = find(request.param)
-    if not found.available():
-        pytest.skip(found.reason)
-    return found
+    return here(request.param)
 
 
 def loaded(device, folder, graph):
@@ -95,9 +93,7 @@ def test_what_goes_in_is_not_changed(device, tmp_path):
 # The evaluator computes with what it is given; the check sees it by the result's type.
 @pytest.mark.parametrize("name", HERE[:3])
 def test_an_input_of_another_type_is_an_error(name, tmp_path):
-    device = find(name)
-    if not device.available():
-        pytest.skip(device.reason)
+    device = here(name)
     graph = graphs.model([helper.make_node("MatMul", ["x", "x"], ["y"])], [graphs.value("x")], [graphs.value("y")])
     x = graphs.ramp((1, 3, 4, 4), np.int64)
 
@@ -118,9 +114,7 @@ def test_an_input_of_another_type_is_an_error(name, tmp_path):
     ],
 )  # fmt: skip
 def test_operators_that_a_runtime_lacks_are_named(tmp_path, name, graph, operators):
-    device = find(name)
-    if not device.available():
-        pytest.skip(device.reason)
+    device = here(name)
 
     with pytest.raises(UnsupportedOperator) as raised:
         loaded(device, tmp_path, graph)
@@ -135,14 +129,14 @@ def test_several_lacking_operators_are_all_named(tmp_path):
     )  # fmt: skip
 
     with pytest.raises(UnsupportedOperator) as raised:
-        loaded(find("openvino-cpu"), tmp_path, graph)
+        loaded(here("openvino-cpu"), tmp_path, graph)
 
     assert set(raised.value.operators) == {"Det", "my.ops:Fold"}
 
 
 def test_why_a_known_operator_is_not_taken_is_told(tmp_path):
     with pytest.raises(UnsupportedOperator, match="only supported for 4D input tensors"):
-        loaded(find("openvino-cpu"), tmp_path, graphs.volumes_sampled())
+        loaded(here("openvino-cpu"), tmp_path, graphs.volumes_sampled())
 
 
 def test_an_operator_without_a_name_in_its_set_is_named_with_its_domain():
@@ -158,7 +152,7 @@ def test_strings_are_refused_by_openvino_before_they_end_the_process(tmp_path):
     graph = graphs.lacking("Identity", TensorProto.STRING)
 
     with pytest.raises(NotImplementedError, match="openvino-cpu: x is of strings; only numbers are run"):
-        loaded(find("openvino-cpu"), tmp_path, graph)
+        loaded(here("openvino-cpu"), tmp_path, graph)
 
 
 def test_openvinos_errors_tell_what_is_wrong_and_not_where_in_its_source():
@@ -210,9 +204,7 @@ def test_an_artifact_is_run_as_its_own_class(tmp_path):
 
 def test_torch_computes_with_one_thread_and_gives_the_others_back(tmp_path):
     torch = pytest.importorskip("torch")
-    device = find("torch-cpu")
-    if not device.available():
-        pytest.skip(device.reason)
+    device = here("torch-cpu")
     device.load(graphs.negation(tmp_path))
     seen, before = [], torch.get_num_threads()
     device.module.register_forward_hook(lambda *_: seen.append(torch.get_num_threads()))
@@ -228,9 +220,7 @@ def test_torch_computes_with_one_thread_and_gives_the_others_back(tmp_path):
 
 @pytest.mark.gpu
 def test_torch_on_a_gpu_gives_what_the_graph_says(tmp_path):
-    device = find("torch-cuda")
-    if not device.available():
-        pytest.skip(device.reason)
+    device = here("torch-cuda")
     device.load(graphs.negation(tmp_path))
 
     [got] = device.run([graphs.ramp((2, 3, 4, 5))])
@@ -332,7 +322,7 @@ def test_sessions_compute_with_one_thread(tmp_path):
 
 
 def test_openvino_computes_float32_as_it_is_written_and_with_one_thread(tmp_path):
-    device = find("openvino-cpu")
+    device = here("openvino-cpu")
     device.load(graphs.negation(tmp_path))
     compiled = device.request.get_compiled_model()
 
