@@ -14,7 +14,7 @@ from mcore.exchange.errors import ModelFileError
 from mcore.exchange.ortrun import Runner
 from tests.devices import graphs
 from tests.devices.graphs import here
-from tests.isolation import run
+from tests.isolation import failure, run
 
 HERE = ["torch-cpu", "onnxruntime-cpu", "openvino-cpu", "reference"]
 
@@ -164,22 +164,29 @@ def test_openvinos_errors_tell_what_is_wrong_and_not_where_in_its_source():
 # --- what stands on the disk
 
 
-@pytest.mark.parametrize("name", HERE)
-def test_a_folder_that_is_not_there_is_said(tmp_path, name):
+def test_a_folder_that_is_not_there_is_said(device, tmp_path):
     with pytest.raises(FileNotFoundError, match="there is no such folder"):
-        find(name).load(tmp_path / "gone")
+        device.load(tmp_path / "gone")
 
 
-@pytest.mark.parametrize("name", HERE)
-def test_a_damaged_file_never_reaches_the_runtime(tmp_path, name):
+def test_a_damaged_file_never_reaches_the_runtime(device, tmp_path):
     graphs.negation(tmp_path)
     (tmp_path / "model.onnx").write_bytes((tmp_path / "model.onnx").read_bytes()[:40])
 
     with pytest.raises(ModelFileError, match=r"model\.onnx"):
-        find(name).load(tmp_path)
+        device.load(tmp_path)
 
 
 # --- torch
+
+
+def test_torch_loads_nothing_where_another_engine_speaks(tmp_path):
+    graphs.negation(tmp_path)
+    tried = f"from mcore.devices import find; find('torch-cpu').load({str(tmp_path)!r})"
+
+    said = failure(tried, engine="platform")
+
+    assert said.startswith("RuntimeError: torch-cpu: only the torch engine has it")
 
 
 def test_an_artifact_is_run_as_its_own_class(tmp_path):
@@ -298,7 +305,7 @@ def test_a_provider_that_this_build_lacks_says_what_to_install(kind, monkeypatch
     package = "onnxruntime-openvino" if kind == "openvino" else "onnxruntime-gpu"
 
     assert not device.available()
-    assert f"it has CPUExecutionProvider): pip install {package} in place of onnxruntime" in device.reason
+    assert f"ExecutionProvider: pip install {package} in place of onnxruntime" in device.reason
 
 
 @pytest.mark.parametrize("name", ["onnxruntime-cuda", "onnxruntime-tensorrt"])
