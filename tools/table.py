@@ -1,4 +1,4 @@
-"""`mcore table`: which network, backbone, neck, head and block works on which device; only what changed is made again."""
+"""`mcore table`: which part works on which device; only what changed is made again."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def _why(arguments: argparse.Namespace) -> int:
 
     if arguments.words[0] not in ACTIONS or len(arguments.words) != 2:
         raise ValueError(f"{' '.join(arguments.words)}: write: mcore table why NAME")
-    for line in why.told(Path(arguments.out), arguments.words[1], **_plan(arguments)):
+    for line in why.told(Path(arguments.out), arguments.words[1], plan=_plan(arguments)):
         print(line)
     return 0
 
@@ -78,7 +78,7 @@ def _list() -> int:
 def _check(arguments: argparse.Namespace) -> int:
     from tools.support import gate
 
-    found = gate.problems(Path(arguments.out), since=arguments.since, **_plan(arguments))
+    found = gate.problems(Path(arguments.out), since=arguments.since, plan=_plan(arguments))
     for line in found:
         print(line)
     print(
@@ -105,7 +105,7 @@ def _update(arguments: argparse.Namespace) -> int:
         slow=arguments.slow,
         keep=arguments.keep,
         wait=arguments.wait,
-        **_plan(arguments),
+        plan=_plan(arguments),
     )
     summary = update.update(options)
     for line in update.told(summary):
@@ -114,5 +114,7 @@ def _update(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _plan(arguments: argparse.Namespace) -> dict[str, Path]:
-    return {"plan": Path(arguments.plan)} if arguments.plan else {}
+def _plan(arguments: argparse.Namespace) -> Path:
+    from tools.support import plan
+
+    return Path(arguments.plan) if arguments.plan else plan.PLACE

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import importlib.util
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar
-
-import numpy as np
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from mcore.backend import installed
 from mcore.devices.base import Device, UnsupportedOperator, graph_of, version_of, without_driver
 from mcore.ort_values import PROVIDERS, providers_for
+
+if TYPE_CHECKING:
+    import numpy as np
 
 # Where an operator without a kernel stands in the graph's own words: ("name", Op, "domain", version).
 _NODE = re.compile(r'In Node, \("[^"]*", (\w+), "([^"]*)", -?\d+\)')
@@ -32,17 +34,13 @@ class OnnxRuntime(Device):
     options: ClassVar[Mapping[str, Any]] = {}
 
     def missing(self) -> str:
-        """The runtime, the provider, or the driver that it needs."""
+        """The runtime, the provider, or the driver that it needs; a runtime without its library isn't imported."""
         if not installed("onnxruntime"):
             return "onnxruntime is not installed: pip install ."
-        import onnxruntime
-
-        provider, found = PROVIDERS[self.kind], onnxruntime.get_available_providers()
-        if provider not in found:
-            return (
-                f"this onnxruntime has no {provider} (it has {', '.join(found)}): "
-                f"pip install {self.package} in place of onnxruntime"
-            )
+        if self.kind == "cpu":
+            return ""
+        if not _has(self.kind):
+            return f"this onnxruntime has no {PROVIDERS[self.kind]}: pip install {self.package} in place of onnxruntime"
         return without_driver() if self.needs_driver else ""
 
     def version(self) -> str:
@@ -72,6 +70,17 @@ class OnnxRuntime(Device):
     def run(self, inputs: Sequence[np.ndarray]) -> list[np.ndarray]:
         """The graph's outputs."""
         return self.runner(inputs)
+
+
+def _has(kind: str) -> bool:
+    """Whether the installed runtime has the provider of this kind: its library first, which needs no import."""
+    found = importlib.util.find_spec("onnxruntime")
+    place = Path(found.origin).parent / "capi" if found and found.origin else Path()
+    if not [*place.glob(f"*onnxruntime_providers_{kind}.*")]:
+        return False
+    import onnxruntime
+
+    return PROVIDERS[kind] in onnxruntime.get_available_providers()
 
 
 class CPU(OnnxRuntime):

@@ -150,7 +150,8 @@ def _needed(kind: str, name: str) -> dict[str, Any]:
     needed = [
         parameter.name
         for parameter in signature(constructor(kind, name)).parameters.values()
-        if parameter.default is parameter.empty and parameter.kind is not parameter.VAR_KEYWORD
+        if parameter.default is parameter.empty
+        and parameter.kind not in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)
     ]
     given, common = OTHERWISE.get((kind, name), {}), _common(kind)
     missing = [key for key in needed if key not in given and key not in common]

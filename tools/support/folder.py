@@ -11,7 +11,7 @@ import os
 import re
 import shutil
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -21,6 +21,7 @@ from mcore.exchange import description
 from mcore.exchange.artifact import DATA, MODEL, SETS, STATE
 from mcore.exchange.atomic import atomic_folder
 from mcore.exchange.errors import ModelFileError, storage_error
+from mcore.exchange.samples import Sample
 from tools.support import git, history
 from tools.support.extras import needed
 from tools.support.history import HISTORY, mended
@@ -230,8 +231,17 @@ def _write(folder: Path, target: Target) -> dict[str, Any]:
         whole.rmdir()
         for path in folder.glob(f"{HISTORY}.damaged-*"):
             shutil.copy2(path, beside)
-        history.write(beside, _history(folder, target, net, made.description), atomic=False)
+        told = _history(folder, target, net, made.description) | {"network": _facts(net, made.samples)}
+        history.write(beside, told, atomic=False)
     return made.report.as_dict()
+
+
+def _facts(net: Any, samples: Sequence[Sample]) -> dict[str, Any]:
+    """What the support table tells of the network."""
+    from tools.support.facts import facts_of
+
+    shapes = [[[*map(int, array.shape)] for array in sample.inputs] for sample in samples]
+    return {**facts_of(net, samples[0].inputs), "sizes": shapes}
 
 
 def _history(folder: Path, target: Target, net: Any, said: Mapping[str, Any]) -> dict[str, Any]:

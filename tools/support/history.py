@@ -28,6 +28,7 @@ _KINDS: dict[str, Any] = {
     "code": dict | None,
     "weights": object,
     "passed": dict,
+    "network": dict | None,
 }
 _SOURCES = Path(mcore.__file__).resolve().parent
 _PACKAGES = ("mcore", "models", "tools")
@@ -83,6 +84,7 @@ def mended(folder: Path) -> list[str]:
     made = {"mcore": (said.get("versions") or {}).get("mcore"), "commit": said.get("commit"), "dirty": None}
     history = {"format": FORMAT, "name": folder.name, "identity": None, "request": None, "created": made}
     history |= {"updated": made, "code_hash": said.get("code_hash"), "code": None, "weights": None, "passed": {}}
+    history["network"] = None
     write(folder, history)
     return [told]
 

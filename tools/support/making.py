@@ -18,7 +18,7 @@ memory = building.memory
 def target_of(row: Wanted) -> Target:
     """What is converted for a row."""
     if row.kind == ASSEMBLY:
-        return Target.assembly(**{kind: row.given.get(kind) for kind in ("backbone", "neck", "head")})
+        return Target.assembly(row.given["backbone"], row.given.get("neck"), row.given.get("head"))
     return Target.part(row.kind, row.name)
 
 

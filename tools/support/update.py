@@ -124,6 +124,8 @@ class _Run:
         # Rows that were made, and some of whose checks are still going on, with their number.
         self.pending: dict[str, dict[str, Any]] = {}
         self.left: Counter[str] = Counter()
+        # Rows whose artifacts are there, and turn out not to be whole.
+        self.damaged: set[str] = set()
         self.artifacts = options.out / "artifacts"
         self.folder = Path(mcore.__file__).parent
         self.commit = git.head(self.folder)
@@ -235,9 +237,15 @@ class _Run:
             self._checked(key, device, outcome)
         else:
             self._converted(crew, self.wanted[key], outcome, why.get(key))
-        if not self.left[key]:
-            self._done(key)
-            bar.update()
+        if self.left[key]:
+            return
+        if key in self.damaged:
+            self.damaged.discard(key)
+            del self.pending[key]
+            crew.add(self._conversion(self.wanted[key]), first=True)
+            return
+        self._done(key)
+        bar.update()
 
     def _converted(self, crew: Crew, row: Wanted, outcome: Outcome, why: list[str] | None) -> None:
         """Enters what was made, and asks for the checks that it needs."""
@@ -267,7 +275,14 @@ class _Run:
 
     def _row(self, row: Wanted, old: Mapping[str, Any] | None, said: Mapping[str, Any], error: str) -> dict[str, Any]:
         """The table's row of what was made, or of what it failed with."""
-        facts = {"folder": "", "sizes": [], "layers": {}, "parameters": None, "multiply_adds": None, "fingerprint": ""}
+        facts: dict[str, Any] = {
+            "folder": "",
+            "sizes": [],
+            "layers": {},
+            "parameters": None,
+            "multiply_adds": None,
+            "fingerprint": "",
+        }
         return {
             "kind": row.kind,
             "name": row.name,
@@ -298,6 +313,10 @@ class _Run:
 
     def _checked(self, key: str, device: str, outcome: Outcome) -> None:
         self.left[key] -= 1
+        if outcome.kind == "raised" and key not in self.made:
+            # What a device does wrong is a cell: here, the artifact of an earlier run is at fault.
+            self.damaged.add(key)
+            return
         self.summary.checked += 1
         cell = outcome.value
         if cell is None:
@@ -354,6 +373,9 @@ class _Run:
         self._mark()
         for row in self.rows.values():
             row["excused"] = self._excused(row["kind"], row["name"])
+            for name, device in self.devices.items():
+                if not self.here[name] and not row["error"]:
+                    row["cells"].setdefault(name, _absent(None, device.reason, same=False))
         self.table["rows"] = store.in_order(self.rows.values())
         self.table["excluded"] = [
             {"kind": kind, "name": name, "reason": reason}
@@ -388,12 +410,12 @@ class _Run:
 
 def _absent(before: Mapping[str, Any] | None, reason: str, *, same: bool) -> dict[str, Any]:
     """The cell of a device that isn't here: what it said of other code doesn't hold."""
-    if before and same:
-        return dict(before)
-    if before and before["status"] not in ("not tested", "stale"):
+    if before and not same and before["status"] not in ("not tested", "stale"):
         return {**before, "status": "stale", "detail": f"was {before['status']}; the code has changed since; {reason}"}
-    return (before and dict(before)) or {"status": "not tested", "detail": reason, "sizes": [], "peak_bytes": None,
-                                       "version": "", "date": "", "commit": None}  # fmt: skip
+    if before:
+        return dict(before)
+    return {"status": "not tested", "detail": reason, "sizes": [], "peak_bytes": None, "version": "", "date": "",
+            "commit": None}  # fmt: skip
 
 
 def _bar(rows: int, *, shown: bool) -> Any:
