@@ -34,7 +34,7 @@ OTHERWISE: dict[tuple[str, str], dict[str, Any]] = {
     ("network", "DummyArchitecture"): {
         "architecture_config": {"name": "dummy", "num_in_channels": 1, "num_out_channels": 2}
     },
-    ("network", "ConvnetUNet"): {"list_num_channels": [[1, 32, 32], [32, 64, 64], [64, 32, 32]], "kernel_sizes": 3},
+    ("network", "ConvnetUNet"): {"list_num_channels": [[1, 32, 32], [32, 64, 32], [32, 32, 2]], "kernel_sizes": 3},
     ("network", "ConvBlock"): {"num_channels": [64, 64, 64], "kernel_sizes": 3, "skips": {"0": 2}},
     # Without padding, all levels that these are published with need volumes of 380 pixels and more along an axis.
     **{("network", name): {"width": [16, 32]} for name in ("VRUNet", "vrunet", "RUNet")},

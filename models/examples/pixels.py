@@ -21,6 +21,8 @@ MAPS: dict[int, Sizes] = {
 }
 # Of maps, where a part is slow in Python: dilated kernels and transposed convolutions.
 COARSE: Sizes = ((1, 8, 6), (2, 6, 16), (3, 9, 5))
+# SSD's coarsest map is a pixel of these.
+LARGE: Sizes = ((1, 268, 300), (2, 301, 269), (1, 283, 268))
 # By kind and pattern of names, where these don't serve.
 OTHERWISE: dict[tuple[str, str], Sizes] = {
     ("network", "LeNet"): ((1, 32, 32), (2, 32, 32), (3, 32, 32)),
@@ -42,6 +44,9 @@ OTHERWISE: dict[tuple[str, str], Sizes] = {
     ("network", "[Vv]*unet"): ((1, 13, 18, 20), (2, 14, 20, 18), (3, 15, 18, 18)),
     ("network", "VRUNet"): ((1, 13, 18, 20), (2, 14, 20, 18), (3, 15, 18, 18)),
     ("network", "VNet"): ((1, 16, 16, 16), (2, 16, 16, 32), (1, 16, 32, 16)),
+    ("network", "AlexNet"): ((1, 64, 72), (2, 79, 67), (3, 67, 80)),
+    ("network", "SSD300"): LARGE,
+    ("backbone", "ssd_vgg16"): LARGE,
     ("block", "*Pool2DFlatten"): ((1, 6, 6), (2, 8, 8), (3, 9, 9)),
     ("block", "View"): ((1, 16, 12), (2, 12, 20), (3, 18, 10)),
     ("block", "SplitTuple"): ((2, 16, 12), (4, 12, 20), (6, 17, 11)),
