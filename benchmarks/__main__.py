@@ -8,7 +8,7 @@ import json
 import os
 import sys
 
-QUESTIONS = ("exporting", "calling", "zoo", "plain", "microscopy", "tiles", "starting", "spinning")
+QUESTIONS = ("exporting", "calling", "zoo", "plain", "microscopy", "tiles", "starting", "spinning", "table")
 COLUMNS = ("question", "side", "ms", "megabytes", "ratio", "nodes", "over_ms", "goal")
 
 
