@@ -60,7 +60,10 @@ def _run(name: str, words: Sequence[str]) -> int:
         given = parser.parse_args(words)
         return command.run(given) or 0
     except SystemExit as end:
-        return int(end.code or 0)
+        # A text is a reason to end, as what is imported may have one.
+        if isinstance(end.code, str):
+            print(f"mcore {name}: {end.code}", file=sys.stderr)
+        return 1 if isinstance(end.code, str) else int(end.code or 0)
     except BrokenPipeError:
         # Whoever read the output, `head` for example, has enough; nothing more can be written there.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -46,6 +46,32 @@ class Segfault(_Network):
         os.kill(os.getpid(), signal.SIGSEGV)
 
 
+class _Rash(Module):
+    """Does harm whenever it is built, sketched too."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.misbehave()
+
+
+@register("network", "dividing")
+class Dividing(_Rash):
+    def misbehave(self):
+        return 1 / 0
+
+
+@register("network", "leaving")
+class Leaving(_Rash):
+    def misbehave(self):
+        raise SystemExit("bye")
+
+
+@register("network", "vanishing")
+class Vanishing(_Rash):
+    def misbehave(self):
+        os._exit(0)
+
+
 @register("network", "hanging")
 class Hanging(_Network):
     """Hangs while it is exported, with half of its folder written."""

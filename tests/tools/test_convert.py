@@ -157,12 +157,15 @@ def test_what_is_asked_for_twice_is_made_once(tmp_path):
         ),
         (["--backbone", "resnet18", "--neck", "FPNN"], "no neck 'FPNN'; the nearest names are"),
         (["--network", "LeNet", "--neck", "FPN"], "a neck or a head needs a backbone"),
-        (["--config", "none.yaml"], "No such file or directory"),
+        (["--config", "none.yaml"], "mcore convert: none.yaml: No such file or directory"),
         (["--network", "LeNet", "--sizes", "1,x"], "--sizes 1,x: write whole numbers with commas"),
         (["--network", "LeNet", "--memory", "much"], "--memory much: write a size like 8G"),
         (["--network", "LeNet", "--weights", "none.pth"], "weights: there is no file none.pth"),
         (["--network", "LeNet", "--device", "cuda:77"], "device 'cuda:77' is not available"),
-        (["--network", "LeNet", "--plugin", "no_such"], "No module named 'no_such'"),
+        (["--network", "LeNet", "--plugin", "no_such"], "plug-in no_such can't be imported: No module named 'no_such'"),
+        (["--network", "leaving", "--plugin", *PLUGIN], "mcore convert: leaving: SystemExit: bye"),
+        (["--network", "LeNet", "--jobs", "0"], "jobs=0 is to be more than 0"),
+        (["--network", "LeNet", "--timeout", "0"], "timeout=0.0 is to be more than 0"),
         (["--network", "LeNet", "--opset", "3"], "opset"),
         (["--network", "LeNet", "--sizes", "1,1,3,3"], "LeNet"),
     ],
@@ -248,7 +251,7 @@ def test_without_the_extra_the_command_names_it(tmp_path):
 def several(tmp_path_factory):
     """Networks that do harm to their processes, and one on either side that doesn't."""
     out = tmp_path_factory.mktemp("out")
-    names = ["behaving", "ending", "killed", "segfault", "nowhere"]
+    names = ["behaving", "dividing", "leaving", "vanishing", "ending", "killed", "segfault", "nowhere"]
     targets = [Target.network(name, sizes=LINEAR) for name in names]
     targets += [Target.network("LeNet", LENET, sizes=SIZES)]
     results = convert(targets=targets, out=out, jobs=2, plugins=PLUGIN)
@@ -261,12 +264,18 @@ def test_what_one_does_to_its_process_stops_no_other(several):
 
     assert {name: result.status for name, result in found.items()} == {
         "behaving": "made",
+        "dividing": "failed",
+        "leaving": "failed",
+        "vanishing": "failed",
         "ending": "failed",
         "killed": "failed",
         "segfault": "failed",
         "nowhere": "failed",
         "LeNet": "made",
     }
+    assert found["dividing"].error.startswith("dividing: ZeroDivisionError: division by zero")
+    assert found["leaving"].error == "leaving: SystemExit: bye"
+    assert found["vanishing"].error == "its process was lost: it ended itself, with code 0"
     assert found["ending"].error == "its process was lost: it ended itself, with code 0"
     assert found["killed"].error == "its process was lost: SIGKILL, perhaps for want of memory"
     assert found["segfault"].error.startswith("its process was lost: SIGSEGV")
@@ -277,7 +286,7 @@ def test_results_stand_in_the_order_in_which_they_were_asked_for(several):
     _, results = several
 
     assert [result.name.rpartition("-")[0] for result in results] == [
-        *("behaving", "ending", "killed", "segfault", "nowhere", "LeNet"),
+        *("behaving", "dividing", "leaving", "vanishing", "ending", "killed", "segfault", "nowhere", "LeNet"),
     ]
 
 

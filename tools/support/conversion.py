@@ -92,11 +92,15 @@ def convert(
         a result for each target, in their order; none is raised that concerns one of them alone.
 
     Raises:
-        ValueError: no target, or several ways to name them; two of them would share a folder.
+        ValueError: no target, or several ways to name them; two of them would share a folder; jobs, memory or timeout
+            of nothing.
         ImportError: a plug-in can't be imported, or the extra `tools` isn't installed.
     """
+    for name, given in (("jobs", jobs), ("memory", memory), ("timeout", timeout)):
+        if given is not None and not given > 0:
+            raise ValueError(f"convert: {name}={given} is to be more than 0.")
     for plugin in plugins:
-        importlib.import_module(plugin)
+        _import(plugin)
     made = {"sizes": sizes, "opset": opset, "half": half, "device": device, "weights": weights}
     asked = _asked(_listed(network), parameters or {}, _listed(backbone), neck, head, _listed(config), overrides, made)
     read = [_read(title, maker) for title, maker in asked]
@@ -110,7 +114,7 @@ def convert(
         results = {name: one(target, str(place), overwrite) for name, target in wanted.items()}
     else:
         limits = {"workers": jobs, "memory": memory, "modules": tuple(plugins)}
-        results = _all(wanted, place, overwrite, limits, timeout or TIMEOUT, progress=progress)
+        results = _all(wanted, place, overwrite, limits, TIMEOUT if timeout is None else timeout, progress=progress)
     return [item if isinstance(item, Result) else results[item.name] for item in read]
 
 
@@ -122,8 +126,8 @@ def one(target: Target, out: str, overwrite: bool) -> Result:
     begun, place = time.monotonic(), Path(out, target.name)
     try:
         made = folder.make(place, target, overwrite=overwrite)
-    # One target that fails, in whatever way, doesn't stop the others.
-    except Exception as error:
+    # One target that fails, in whatever way, doesn't stop the others; a constructor may even end the program.
+    except (Exception, SystemExit) as error:
         text = (
             _said(error)
             if isinstance(error, TargetError | OSError | ImportError)
@@ -133,6 +137,19 @@ def one(target: Target, out: str, overwrite: bool) -> Result:
             text = f"{text.rstrip('.')}. It was asked for in numbers of 16 bits (half); without, it may go."
         return Result(target.name, place, "failed", text, seconds=time.monotonic() - begun)
     return Result(target.name, place, made.status, "", made.report, made.notes, time.monotonic() - begun)
+
+
+def needs(target: Target) -> int:
+    """Bytes that making a target will need, roughly. Not told in the process that waits for the others: a constructor
+    may do to its process whatever it likes.
+    """
+    from tools.support.building import memory, memory_of
+
+    try:
+        return memory_of(target)
+    # What is wrong with it is told where it is made.
+    except (Exception, SystemExit):
+        return memory(0)
 
 
 def _all(
@@ -147,7 +164,7 @@ def _all(
     """The results of all targets, by name, made in processes apart."""
     import mcore
     from tools.support import folder
-    from tools.support.building import TargetError, memory_of
+    from tools.support.building import memory
     from tools.support.crew import Crew, Job
 
     results = {} if overwrite else dict(_standing(wanted, out))
@@ -161,14 +178,14 @@ def _all(
         with bar, Crew(environment={"MCORE_BACKEND": mcore.backend()}, **limits) as crew:
             try:
                 for name, target in to_make.items():
-                    # The first begin while those behind them are still being looked at.
-                    try:
-                        crew.add(Job(name, one, (target, str(out), overwrite), memory_of(target), timeout))
-                    except TargetError as error:
-                        results[name] = Result(name, out / name, "failed", str(error))
-                        bar.update()
+                    crew.add(Job(name, needs, (target,), memory(0), timeout))
                 for outcome in crew.outcomes():
                     name = outcome.job.name
+                    if outcome.job.function is needs and outcome.kind == "done":
+                        # The first are made while those behind them are still being looked at.
+                        arguments = (to_make[name], str(out), overwrite)
+                        crew.add(Job(name, one, arguments, outcome.value, timeout), first=True)
+                        continue
                     results[name] = outcome.value or Result(
                         name, out / name, "failed", outcome.error, seconds=outcome.seconds
                     )
@@ -233,6 +250,17 @@ def _asked(
         yield str(file), lambda file=file: Target.configured(file, overrides, **made)  # type: ignore[misc]
 
 
+def _import(plugin: str) -> None:
+    try:
+        importlib.import_module(plugin)
+    # Whatever a module does while it is imported.
+    except (Exception, SystemExit) as error:
+        raise ImportError(
+            f"plug-in {plugin} can't be imported: {_said(error)}. Give the name of a module that Python finds: of an "
+            "installed package, or in a folder of PYTHONPATH."
+        ) from error
+
+
 def _read(title: str, maker: Callable[[], Target]) -> Target | Result:
     """A target, or what is wrong with what was asked for."""
     try:
@@ -282,6 +310,8 @@ def _listed(value: Any) -> list[Any]:
 def _said(error: BaseException) -> str:
     """An error in words; with its class, where it is no mistake in what was given."""
     text = str(error.args[0]) if isinstance(error, KeyError) and error.args else str(error)
+    if isinstance(error, OSError) and error.filename and error.strerror:
+        text = f"{error.filename}: {error.strerror}"
     expected = isinstance(error, ValueError | TypeError | LookupError | OSError | RuntimeError | ImportError)
     return text if text and expected else f"{type(error).__name__}: {text}".rstrip(": ")
 
