@@ -198,6 +198,46 @@ def test_half_an_artifact_is_made_again(made, spoil, why, history_too):
 
 
 @pytest.mark.parametrize(
+    ("spoil", "why"),
+    [
+        (lambda data: data.write_bytes(data.read_bytes()[:-1]), "output_0.pb is damaged or edited"),
+        (lambda data: data.write_bytes(data.read_bytes()[:-1] + b"?"), "output_0.pb is damaged or edited"),
+    ],
+    ids=["truncated", "edited"],
+)
+def test_data_that_is_not_what_was_written_is_made_again(made, spoil, why):
+    spoil(made / "test_data_set_1" / "output_0.pb")
+
+    assert why in folders.make(made, TARGET).notes[-1]
+    assert not any(checked.wrong for checked in verify(made))
+    assert folders.make(made, TARGET).status == "current"
+
+
+def test_a_fourth_data_set_that_is_gone_is_made_again(made):
+    target = Target.network("LeNet", {"num_classes": 3}, sizes=[(n, 1, 32, 32) for n in (1, 2, 3, 4)])
+    folders.make(made, target)
+    shutil.rmtree(made / "test_data_set_3")
+
+    assert "input_0.pb is missing" in folders.make(made, target).notes[-1]
+    assert (made / "test_data_set_3" / "input_0.pb").is_file()
+
+
+def test_data_that_somebody_has_added_stays(made):
+    shutil.copytree(made / "test_data_set_0", made / "test_data_set_7")
+
+    assert folders.make(made, TARGET).status == "current"
+    assert (made / "test_data_set_7").is_dir()
+
+
+def test_a_history_from_before_data_was_listed_is_current(made):
+    entries = told(made)
+    del entries["data"]
+    (made / "history.json").write_text(json.dumps(entries))
+
+    assert folders.make(made, TARGET).status == "current"
+
+
+@pytest.mark.parametrize(
     ("text", "why"),
     [
         ('{"format": 1, "name": "Le', "is damaged: Unterminated string"),
@@ -205,10 +245,11 @@ def test_half_an_artifact_is_made_again(made, spoil, why, history_too):
         ("[]", "is damaged: it holds no mapping"),
         ("{}", "is damaged: format, name, identity, .* missing or of another kind"),
         ('{"format": 1, "passed": {"cpu": 3}}', "is damaged: .*passed missing or of another kind"),
+        ('{"format": 1, "code": {}, "data": []}', "is damaged: .*code, data missing or of another kind"),
         ("\xff\x00", "is damaged"),
         ("[" * 100_000, "is damaged"),
     ],
-    ids=["truncated", "empty", "list", "keys", "passes", "binary", "deep"],
+    ids=["truncated", "empty", "list", "keys", "passes", "code", "binary", "deep"],
 )
 def test_a_damaged_history_is_kept_aside_and_begun_anew(made, text, why):
     (made / "history.json").write_bytes(text.encode("latin-1"))

@@ -106,12 +106,14 @@ def state_of(folder: Path, target: Target) -> State:
             f"{folder} holds {told['name']}, another target whose hash begins alike. Choose another folder with "
             "--out for one of them."
         )
-    return State("stale", why) if (why := problem or _changed(told, target)) else State("current")
+    why = problem or _spoilt(folder, told) or _changed(told, target)
+    return State("stale", why) if why else State("current")
 
 
 def report_of(folder: Path) -> Mapping[str, Any]:
     """What `toplatform` found out when it wrote the artifact in `folder`."""
-    return description.read(folder).get("report") or {}
+    report = description.read(folder).get("report")
+    return report if isinstance(report, dict) else {}
 
 
 def record_pass(folder: Path, device: str, *, version: str, date: str | None = None) -> list[str]:
@@ -201,6 +203,22 @@ def _damage(folder: Path) -> str | None:
     return None
 
 
+def _spoilt(folder: Path, told: Mapping[str, Any]) -> str | None:
+    """What is wrong with the data sets, by the history's list of them; None where they are as they were written."""
+    # Older histories have none; what somebody has added is no damage.
+    said, now = told.get("data") or {}, _data_of(folder)
+    for name in said:
+        if now.get(name) != said[name]:
+            return f"{folder / name} is {'damaged or edited' if name in now else 'missing'}"
+    return None
+
+
+def _data_of(folder: Path) -> dict[str, str]:
+    """The hashes of the files of its data sets; those of the artifact stand in its description."""
+    files = sorted(folder.glob("test_data_set_*/*.pb"))
+    return {path.relative_to(folder).as_posix(): description.sha256(path) for path in files}
+
+
 def _changed(told: Mapping[str, Any], target: Target) -> str:
     """Why an artifact isn't what is asked for now, by its history; "" where it is."""
     before = told["request"]
@@ -231,7 +249,8 @@ def _write(folder: Path, target: Target) -> dict[str, Any]:
         whole.rmdir()
         for path in folder.glob(f"{HISTORY}.damaged-*"):
             shutil.copy2(path, beside)
-        told = _history(folder, target, net, made.description) | {"network": _facts(net, made.samples)}
+        told = _history(folder, target, net, made.description) | {"data": _data_of(beside)}
+        told["network"] = _facts(net, made.samples)
         history.write(beside, told, atomic=False)
     return made.report.as_dict()
 

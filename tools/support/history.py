@@ -57,6 +57,10 @@ def read(folder: Path) -> dict[str, Any]:
     passes = found.get("passed")
     if isinstance(passes, dict) and not all(_is_passes(entries) for entries in passes.values()):
         wrong.append("passed")
+    if isinstance(found.get("code"), dict) and not _is_code(found["code"]):
+        wrong.append("code")
+    if not isinstance(found.get("data", {}), dict):
+        wrong.append("data")
     if wrong:
         raise ModelFileError(f"{path} is damaged: {', '.join(wrong)} missing or of another kind.")
     return found
@@ -121,6 +125,11 @@ def origin() -> dict[str, Any]:
 
 def _is_passes(entries: Any) -> bool:
     return isinstance(entries, list) and all(isinstance(entry, dict) for entry in entries)
+
+
+def _is_code(said: dict[str, Any]) -> bool:
+    names = [said.get(key) for key in ("roots", "made_of")]
+    return all(isinstance(one, list) and all(isinstance(name, str) for name in one) for one in names) and "hash" in said
 
 
 __all__ = ["FORMAT", "HISTORY", "PASSES", "mended", "origin", "read", "with_pass", "write"]
