@@ -38,6 +38,8 @@ _WORD_FILES = ("mcore.platform.init", "mcore.torch.own")
 _WORD = "mcore:"
 # Behind the name of a class: what is written in it, without its bases and methods.
 BARE = "#"
+# Folders whose packages have nothing to do with each other.
+_INSTALLED = ("site-packages", "dist-packages")
 # What a class of modules is derived from, wherever it says so.
 _MODULES = ("mcore.Module", "mcore.platform.base.Module", "torch.nn.Module", "mcore.Sequential", "mcore.ModuleList")
 
@@ -65,7 +67,7 @@ class CodeTree:
     """Nodes by name ("models.networks.unet:UNet.forward"), found as they are asked for.
 
     Args:
-        packages: whose definitions are looked into, besides the zoo's and the words.
+        packages: whose definitions are looked into, besides the zoo's and the words; those of modules beside them, too.
         root: folder of the sources; by default, where an import finds them.
     """
 
@@ -78,6 +80,7 @@ class CodeTree:
         self._uses: dict[str, list[tuple[Use, str | None]]] = {}
         self._hashes: dict[str, str] = {}
         self._free: dict[str, bool] = {}
+        self._neighbours: dict[str, bool] = {}
 
     def node(self, name: str) -> Node | None:
         """The node of this name; None where there is no source of it."""
@@ -283,7 +286,22 @@ class CodeTree:
         return None, dotted
 
     def _is_ours(self, dotted: str) -> bool:
-        return dotted.partition(".")[0] in self.packages or dotted.startswith((*_WORDS, *_WORD_FILES))
+        top = dotted.partition(".")[0]
+        return top in self.packages or dotted.startswith((*_WORDS, *_WORD_FILES)) or self._is_neighbour(top)
+
+    def _is_neighbour(self, top: str) -> bool:
+        """Whether a module stands in the folder of a package that was asked for: a project may have several."""
+        if top not in self._neighbours:
+            path = None if top in VOCABULARY else locate(top, self.root)
+            self._neighbours[top] = path is not None and _home(path) in self._homes
+        return self._neighbours[top]
+
+    @functools.cached_property
+    def _homes(self) -> set[Path]:
+        """Folders of projects; not those that everything is installed in."""
+        names = self.packages - {ZOO, *sys.stdlib_module_names}
+        found = {_home(path) for name in names if (path := locate(name, self.root))}
+        return {home for home in found if home.name not in _INSTALLED}
 
     def _is_beside(self, module: str) -> bool:
         return any(module == beside or module.startswith(f"{beside}.") for beside in BESIDES)
@@ -384,6 +402,11 @@ class CodeTree:
         whole = digest_of("\n\n".join(said))
         for name in group:
             mine[name] = whole if len(group) == 1 else digest_of(f"{whole} {name}")
+
+
+def _home(path: Path) -> Path:
+    """The folder that a package or module stands in, by its first file."""
+    return path.parent.parent if path.name == "__init__.py" else path.parent
 
 
 def presence_of(name: str) -> str:

@@ -133,7 +133,8 @@ def twice(x):
 def again(x, depth):
     return twice(x) if depth else 2 * x
 """,
-    "own/late.py": "def step(x):\n    return x + 1",
+    "own/late.py": "import beside\n\ndef step(x):\n    return beside.shift(x + 1)",
+    "beside.py": "BY = 7\n\ndef shift(x):\n    return x - BY",
     "own/net.py": "from own import Block\n\nclass Net(Block):\n    pass",
 }
 
@@ -162,14 +163,25 @@ def own(tmp_path):
         ('LIMITS["b"] = 2', 'LIMITS["b"] = 3'),
         ('{"a": 1}', '{"a": 0}'),
         ("x + 1", "x + 2"),
+        ("BY = 7", "BY = 8"),
         ("expansion = 4", "expansion = 8"),
         ("class Net(Block):\n    pass", "class Net(Block):\n    width = 1"),
     ],
     ids=["a circle of functions", "the circle's other half", "a value changed below", "a value", "imported inside a "
-         "function", "an attribute of a class that isn't built", "the class itself"],
+         "function", "a module beside the package", "an attribute of a class that isn't built", "the class itself"],
 )  # fmt: skip
 def test_everything_that_counts_is_found(own, old, new):
     assert own(old, new) != own()
+
+
+@pytest.mark.parametrize(("folder", "counts"), [("project", True), ("site-packages", False)])
+def test_what_stands_beside_a_package_belongs_to_it_where_not_everything_is_installed(tmp_path, folder, counts):
+    root = tmp_path / folder
+    for file, text in PROJECT.items():
+        (root / file).parent.mkdir(parents=True, exist_ok=True)
+        (root / file).write_text(text)
+
+    assert ("beside:shift" in CodeTree(["own"], root=root).reached(["own.net:Net"])) is counts
 
 
 def test_a_class_that_is_not_built_counts_no_further_than_what_is_asked_of_it(own):
