@@ -125,7 +125,12 @@ def _timed(device: Device, inputs: Sequence[np.ndarray]) -> tuple[list[np.ndarra
 def _once(device: Device, inputs: Sequence[np.ndarray]) -> tuple[list[np.ndarray], float]:
     start = time.perf_counter()
     got = device.run(inputs)
-    return got, time.perf_counter() - start
+    seconds = time.perf_counter() - start
+    # Others' devices may break this promise, too.
+    odd = [value for value in got if not hasattr(value, "dtype")] if isinstance(got, list | tuple) else [got]
+    if odd:
+        raise TypeError(f"run of {device.name} gives {type(odd[0]).__name__} where a list of arrays is due.")
+    return got, seconds
 
 
 def _note(cell: dict[str, Any], status: str, detail: str) -> None:

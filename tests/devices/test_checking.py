@@ -156,6 +156,22 @@ def test_whatever_loading_raises_is_a_failure_with_its_first_line(folder, error,
     assert (cell["status"], cell["detail"], cell["version"]) == ("failed", words, "1.2")
 
 
+@pytest.mark.parametrize(
+    ("answer", "kind"),
+    [
+        (lambda x: None, "NoneType"),
+        (lambda x: -x, "ndarray"),
+        (lambda x: [(-x).tolist()], "list"),
+        (lambda x: [None], "NoneType"),
+    ],
+)
+def test_a_device_that_gives_no_list_of_arrays_is_told_so(folder, answer, kind):
+    cell = cell_of(folder, Fake(lambda inputs: answer(inputs[0])))
+
+    assert cell["status"] == "failed"
+    assert cell["detail"].startswith(f"test_data_set_0: TypeError: run of {Fake.name} gives {kind} where a list of")
+
+
 def failing_at(shape, error):
     def answer(inputs):
         if inputs[0].shape == shape:
