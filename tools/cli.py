@@ -76,7 +76,8 @@ def _run(name: str, words: Sequence[str]) -> int:
         if os.environ.get("MCORE_TRACEBACK"):
             raise
         text = f"{error.filename}: {error.strerror}" if isinstance(error, OSError) and error.filename else str(error)
-        print(f"mcore {name}: {text}", file=sys.stderr)
+        # A function of the command's name says so itself.
+        print(f"mcore {name}: {text.removeprefix(f'{name}: ')}", file=sys.stderr)
         return 1
 
 

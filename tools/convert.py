@@ -105,8 +105,9 @@ def _shapes(text: str) -> list[tuple[int, ...]]:
 def _summary(results: Sequence[Result], out: str) -> Iterator[str]:
     width = max(len(result.name) for result in results)
     for result in results:
-        found = result.error.partition("\n")[0] if result.status == "failed" else _verified(result.report)
+        found, *more = result.error.split("\n") if result.status == "failed" else [_verified(result.report)]
         yield f"{result.name:{width}}  {result.status:7}  {result.seconds:6.1f} s  {found}"
+        yield from (f"  {line.strip()}" for line in more)
         yield from (f"  note: {note}" for note in result.notes)
     if len(results) > 1:
         counts = ((status, sum(one.status == status for one in results)) for status in _STATUSES)

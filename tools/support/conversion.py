@@ -93,7 +93,7 @@ def convert(
 
     Raises:
         ValueError: no target, or several ways to name them; two of them would share a folder; jobs, memory or timeout
-            of nothing.
+            of nothing; no such device.
         ImportError: a plug-in can't be imported, or the extra `tools` isn't installed.
     """
     for name, given in (("jobs", jobs), ("memory", memory), ("timeout", timeout)):
@@ -101,6 +101,7 @@ def convert(
             raise ValueError(f"convert: {name}={given} is to be more than 0.")
     for plugin in plugins:
         _import(plugin)
+    _check_device(device)
     made = {"sizes": sizes, "opset": opset, "half": half, "device": device, "weights": weights}
     asked = _asked(_listed(network), parameters or {}, _listed(backbone), neck, head, _listed(config), overrides, made)
     read = [_read(title, maker) for title, maker in asked]
@@ -116,6 +117,16 @@ def convert(
         limits = {"workers": jobs, "memory": memory, "modules": tuple(plugins)}
         results = _all(wanted, place, overwrite, limits, TIMEOUT if timeout is None else timeout, progress=progress)
     return [item if isinstance(item, Result) else results[item.name] for item in read]
+
+
+def _check_device(name: str) -> None:
+    """Refuses what is no device of this engine, also where nothing will be made."""
+    import mcore
+
+    try:
+        mcore.device(name)
+    except (RuntimeError, ValueError) as error:
+        raise ValueError(f"convert: device={name!r} is no device: {error}") from error
 
 
 def one(target: Target, out: str, overwrite: bool) -> Result:

@@ -76,14 +76,16 @@ class Target:
     def configured(cls, path: str | os.PathLike[str], overrides: Sequence[str] = (), **made: Any) -> Target:
         """What a configuration file describes: extended, with overrides applied and variables filled in.
 
+        It is called by its parts; where it is a graph of others, or has several heads, by its file.
+
         Raises:
             ConfigError: with every mistake found, each with file, line and column.
             FileNotFoundError: no such file.
         """
         from models.assembly import model_of
 
-        read = config.read(path, overrides)
-        return cls((Path(path).stem,), model_of(read), **_made(made))
+        model = model_of(config.read(path, overrides))
+        return cls(_parts_of(model) or (Path(path).stem,), model, **_made(made))
 
     @classmethod
     def part(cls, kind: str, name: str, **made: Any) -> Target:
@@ -168,6 +170,19 @@ def sizes_of(given: Sequence[Any]) -> tuple[tuple[Shape, ...], ...]:
 def _made(given: Mapping[str, Any]) -> dict[str, Any]:
     sizes = given.get("sizes")
     return {**given, "sizes": sizes_of(sizes) if sizes else None}
+
+
+def _parts_of(model: Any) -> tuple[str, ...]:
+    """Names of the network, or of backbone, neck and head; empty of any other graph of parts."""
+    if not isinstance(model, Mapping):
+        return (model,) if isinstance(model, str) else ()
+    if isinstance(model.get("type"), str):
+        return (model["type"],)
+    places = ("backbone", "neck", "head")
+    if "backbone" not in model or not {*model} <= {*places}:
+        return ()
+    names = [part.get("type") if isinstance(part, Mapping) else part for part in map(model.get, places) if part]
+    return tuple(names) if all(isinstance(name, str) for name in names) else ()
 
 
 def _mapping(place: str, maker: Maker) -> dict[str, Any]:
