@@ -273,6 +273,41 @@ def test_a_constructor_that_refuses_is_a_row_with_its_error_and_stops_no_other(c
     assert again(copied.run()) == {}
 
 
+def test_a_row_whose_code_is_edited_while_it_is_made_is_made_again(project):
+    running = subprocess.Popen(
+        project.command("--only", "block/own_*"), env=project.environment, cwd=project.folder, stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    # The process that makes the third has imported it by now.
+    while not list((project.out / "artifacts").glob("own_first*")):
+        assert running.poll() is None, running.communicate()
+        time.sleep(0.05)
+    project.write(PARTS.replace("F.gelu(x)", "F.gelu(x) + 1"))
+    _, said = running.communicate(timeout=120)
+    between = project.statuses("own_first"), project.statuses("own_third")
+
+    done = project.run()
+
+    assert "block/own_third: its code was edited while it was made; the next run makes it again." in said
+    assert between == (dict.fromkeys(DEVICES, "ok"), dict.fromkeys(DEVICES, "stale"))
+    assert set(again(done)) == {"block/own_third"}
+    assert project.statuses("own_third") == dict.fromkeys(DEVICES, "ok")
+    assert again(project.run()) == {}
+
+
+def test_a_name_that_is_no_longer_excluded_is_a_row_as_any_other(project):
+    (project.folder / "plan.yaml").write_text("exclusions: {attention: {ECA: for now}}")
+    project.run("--plan", "plan.yaml", "--exclusions", only="attention/ECA")
+    before = project.row("ECA")["excluded"]
+    (project.folder / "plan.yaml").write_text("{}")
+
+    project.run("--plan", "plan.yaml", only="attention/ECA")
+
+    assert before == "for now"
+    assert project.row("ECA")["excluded"] == ""
+    assert not [line for line in gate.problems(project.out, plan=project.folder / "plan.yaml") if "/ECA" in line]
+
+
 def test_somebody_elses_folder_is_left_alone(copied):
     folder = copied.out / "artifacts" / copied.row("own_first")["folder"]
     (folder / "thesis.txt").write_text("years of work")

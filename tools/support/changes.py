@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,8 @@ from tools.support.rows import Wanted
 
 # Said instead of a path where nothing but what is asked for has changed.
 REQUEST, NEW = "its arguments or sizes", "new"
+# Instead of a path: what was made may be of the code as it was before, or after.
+MOVED = "its code, while it was made"
 
 
 class Changes:
@@ -30,6 +32,9 @@ class Changes:
         self.untouched = bool(known["files"]) and known["files"] == _digests(known["files"])
         self._code: Code | None = None
         self._recorded: dict[str, Recorded] = {}
+        # Digests of files as they were when this run began, and the code as it is when it is another by then.
+        self._begun: dict[str, str] = {}
+        self._later: Code | None = None
 
     @property
     def code(self) -> Code:
@@ -37,6 +42,21 @@ class Changes:
         if self._code is None:
             self._code = Code({package for row in self.rows for package in row.packages})
         return self._code
+
+    def begin(self) -> None:
+        """Reads the code of all rows, before anything is made of it: what is edited from here on is noticed."""
+        for row in self.rows:
+            self._hash_in(self.code, row)
+        self._begun = _digests(_modules(self.code))
+
+    def hash_made(self, roots: Collection[str], made_of: Collection[str] | None) -> str:
+        """The hash of what was made since `begin`; "" where that has been edited since, so that nobody knows which."""
+        digest = self.code.hash_of(roots, made_of)
+        if self.code.is_current():
+            return digest
+        if self._later is None or not self._later.is_current():
+            self._later = Code(self.code.tree.packages)
+        return digest if self._later.hash_of(roots, made_of) == digest else ""
 
     def hash_of(self, row: Wanted) -> str:
         """The hash of a row's code now: with what it was made of when it was last made."""
@@ -57,6 +77,8 @@ class Changes:
             return [NEW]
         if found["request"] != row.request:
             return [REQUEST]
+        if not found["code"]:
+            return [MOVED]
         if found["code"] == self.hash_of(row):
             return []
         path = self.path_of(row)
@@ -100,7 +122,9 @@ class Changes:
             return {**self.known, "rows": rows}
         now = state(self.code, [(_roots(row, rows[row.key], self.code), _made_of(rows[row.key]))
                                 for row in self.rows if row.key in rows])  # fmt: skip
-        return {"format": 1, "files": _digests(_modules(self.code)), "rows": rows, "states": self._states(now, rows)}
+        # As they were read: what was edited since is another file to the next run.
+        files = {**_digests(_modules(self.code)), **self._begun}
+        return {"format": 1, "files": files, "rows": rows, "states": self._states(now, rows)}
 
     def _hash_in(self, code: Code, row: Wanted) -> str:
         said = self.known["rows"].get(row.key)
@@ -177,4 +201,4 @@ def _digests(modules: Iterable[str]) -> dict[str, str]:
     return found
 
 
-__all__ = ["NEW", "REQUEST", "Changes"]
+__all__ = ["MOVED", "NEW", "REQUEST", "Changes"]

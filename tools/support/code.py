@@ -31,11 +31,20 @@ class Code:
     def __init__(self, packages: Iterable[str] = (), root: Path | None = None) -> None:
         self.tree = CodeTree(packages, root=root)
         self.machinery = {module: digest for module, digest in _machinery(root) if digest}
+        self._paths = [path for module in self.machinery if (path := locate(module, root))]
+        self._changed = self._when()
 
     def hash_of(self, roots: Iterable[str], made_of: Collection[str] | None) -> str:
         """The hash of all that a row is made of, and of what makes its artifact."""
         said = [self.tree.hash_of(roots, made_of), *(f"{name} {digest}" for name, digest in self.machinery.items())]
         return digest_of("\n".join(said))[:DIGITS]
+
+    def is_current(self) -> bool:
+        """Whether every file that was read is still as it was."""
+        return self.tree.is_current() and self._when() == self._changed
+
+    def _when(self) -> list[int]:
+        return [path.stat().st_mtime_ns if path.is_file() else 0 for path in self._paths]
 
 
 class Recorded(CodeTree):

@@ -186,6 +186,7 @@ class _Run:
     def _work(self, rows: Sequence[Wanted], why: Mapping[str, list[str]]) -> None:
         if not rows:
             return
+        self.changes.begin()
         options, bar = self.options, _bar(len(rows), shown=self.options.progress)
         with bar, Crew(options.jobs, options.memory, modules=tuple(options.plugins)) as crew:
             # Which blocks most architectures have is known when these are made.
@@ -302,7 +303,9 @@ class _Run:
         """The hash of what the row is made of now, and when and where it has changed."""
         tree, made = self.changes.code.tree, self.made[row.key]
         made_of = None if made["made_of"] is None else frozenset(made["made_of"])
-        new["code"] = self.changes.code.hash_of({*row.roots(tree), *made["roots"]}, made_of)
+        new["code"] = self.changes.hash_made({*row.roots(tree), *made["roots"]}, made_of)
+        if not new["code"]:
+            self.summary.notes.append(f"{row.key}: its code was edited while it was made; the next run makes it again.")
         if old and (old["code"], old["request"]) == (new["code"], new["request"]):
             new["changed"] = old["changed"]
             return
@@ -352,7 +355,7 @@ class _Run:
     def _mark(self) -> None:
         """Cells of rows whose code has changed since show that they are stale."""
         for key, row in self.rows.items():
-            path = self.changes.why(self.wanted[key], row) if key not in self.made else []
+            path = self.changes.why(self.wanted[key], row) if key not in self.made or not row["code"] else []
             for cell in row["cells"].values() if path else ():
                 if cell["status"] not in ("not tested", "stale"):
                     cell["was"] = [cell["status"], cell["detail"]]
@@ -371,7 +374,9 @@ class _Run:
             self.made.pop(key, None)
         self.pending.clear()
         self._mark()
-        for row in self.rows.values():
+        for key, row in self.rows.items():
+            # What the plan says of it now, made again or not.
+            row["excluded"] = self.wanted[key].excluded
             row["excused"] = self._excused(row["kind"], row["name"])
             for name, device in self.devices.items():
                 if not self.here[name] and not row["error"]:
