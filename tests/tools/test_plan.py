@@ -62,6 +62,10 @@ def test_an_empty_plan_leaves_nothing_out(written):
         ("priority: UNet", r":1:1: priority: a list of names"),
         ("priority:\n- Unett", r":2:3: priority\[0\]: no public name 'Unett'; the nearest are .*UNet"),
         ("priority: [UNet, VNet, UNet]", r"priority\[2\]: 'UNet' stands here twice"),
+        (
+            "priority: [{backbone: resnet18, head: FCN}, {backbone: resnet18, head: {type: FCN, num_classes: 2}}]",
+            r"priority\[1\]: resnet18-FCN stands here twice, and the table has one row of a name",
+        ),
         ("priority: [4]", r"priority\[0\]: a public name, or a mapping of backbone"),
         ("priority: [{backbone: resnet18}]", r"priority\[0\]: a public name, or a mapping of backbone"),
         ("priority: [{backbone: resnet18, head: FCNN}]", r"priority\[0\]\.head: no public head 'FCNN'; the nearest"),

@@ -56,6 +56,18 @@ def read(path: Path = PLACE) -> Plan:
     return Plan(tuple(config.data.get("priority", ())), *(config.data.get(name, {}) for name in SECTIONS[1:]))
 
 
+def name_of(target: Target) -> str:
+    """The name of the row of an entry of `priority`: of an assembly, those of its parts.
+
+    >>> name_of({"backbone": "resnet18", "head": {"type": "Segmentation", "num_classes": 2}})
+    'resnet18-Segmentation'
+    """
+    if not isinstance(target, Mapping):
+        return str(target)
+    said = (target[kind] for kind in PARTS if kind in target)
+    return "-".join(str(part.get("type") if isinstance(part, Mapping) else part) for part in said)
+
+
 def _wrong(data: Mapping[str, Any]) -> Iterator[Wrong]:
     yield from _unknown(data, SECTIONS, (), "section")
     exclusions = data.get("exclusions", {})
@@ -69,6 +81,8 @@ def _wrong(data: Mapping[str, Any]) -> Iterator[Wrong]:
         yield from _first(target, ("priority", index), exclusions if isinstance(exclusions, Mapping) else {})
         if target in priority[:index]:
             yield ("priority", index), f"{target!r} stands here twice"
+        elif name_of(target) in map(name_of, priority[:index]):
+            yield ("priority", index), f"{name_of(target)} stands here twice, and the table has one row of a name"
 
 
 def _by_kind(section: Any, place: tuple[str | int, ...], *, of_devices: bool = False) -> Iterator[Wrong]:
@@ -136,4 +150,4 @@ def _unknown(names: Iterable[Any], known: Iterable[str], place: tuple[str | int,
             yield (*place, name) if isinstance(names, Mapping) else place, f"no {what} {name!r}{meant}"
 
 
-__all__ = ["PLACE", "Plan", "Target", "read"]
+__all__ = ["PLACE", "Plan", "Target", "name_of", "read"]

@@ -14,7 +14,7 @@ from mcore.exchange.code_tree import CodeTree
 from mcore.registry import available, lookup
 from models.examples.arguments import CONVNET, NAMESPACE, PACKAGES, VERSION, declared, public
 from tools.support.code import DIGITS
-from tools.support.plan import PARTS, Plan
+from tools.support.plan import PARTS, Plan, name_of
 
 ASSEMBLY = "assembly"
 # In the order of the table; blocks and attention come last, those that most rows have first.
@@ -118,7 +118,7 @@ def _assembly(target: Mapping[str, Any]) -> Wanted:
     said = {kind: target[kind] for kind in PARTS if kind in target}
     names = {kind: part["type"] if isinstance(part, Mapping) else part for kind, part in said.items()}
     places = ("models.assembly:Assembly", *(_place(kind, name, {*available(kind)}) for kind, name in names.items()))
-    return Wanted(ASSEMBLY, "-".join(names.values()), names, dict(target), places)
+    return Wanted(ASSEMBLY, name_of(target), names, dict(target), places)
 
 
 def _place(kind: str, name: str, registered: Collection[str]) -> str:
