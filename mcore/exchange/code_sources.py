@@ -44,17 +44,23 @@ class Source:
     def __init__(self, module: str, tree: ast.Module, *, package: bool) -> None:
         self.module = module
         self.imports: dict[str, str] = {}
+        # What else a name is imported from: in a function, or where the first isn't installed.
+        self.others: dict[str, list[str]] = {}
+        # Modules of which every name is imported.
+        self.stars: list[str] = []
         self.statements: dict[str, list[ast.stmt]] = {}
         for node in ast.walk(tree):
             if isinstance(node, ast.Import):
                 for alias in node.names:
-                    self.imports[alias.asname or alias.name.partition(".")[0]] = (
-                        alias.name if alias.asname else alias.name.partition(".")[0]
-                    )
+                    target = alias.name if alias.asname else alias.name.partition(".")[0]
+                    self._import(alias.asname or target, target)
             elif isinstance(node, ast.ImportFrom):
                 start = _absolute(module, node, package)
                 for alias in node.names:
-                    self.imports[alias.asname or alias.name] = f"{start}.{alias.name}"
+                    if alias.name == "*":
+                        self.stars.append(start)
+                    else:
+                        self._import(alias.asname or alias.name, f"{start}.{alias.name}")
         for statement in tree.body:
             for name in _changed(statement):
                 self.statements.setdefault(name, []).append(statement)
@@ -63,6 +69,13 @@ class Source:
         for name, found in self.statements.items():
             if isinstance(found[-1], _SCOPES):
                 self.statements[name] = found[-1:]
+
+    def _import(self, name: str, target: str) -> None:
+        # The last one stands first: it did so before the others counted.
+        before = self.imports.get(name)
+        if before is not None and before != target:
+            self.others.setdefault(name, []).append(before)
+        self.imports[name] = target
 
     def find(self, qualname: str) -> list[ast.stmt]:
         """The statements that make a qualified name what it is; none where it isn't defined here."""
@@ -213,7 +226,7 @@ def _absolute(module: str, node: ast.ImportFrom, package: bool) -> str:
 
 def _inside(scope: ast.stmt) -> Iterator[ast.stmt]:
     """Statements of a scope, also those below `if`, `try` and `with`, but not those of inner scopes."""
-    for name in ("body", "orelse", "finalbody", "handlers"):
+    for name in ("body", "orelse", "finalbody", "handlers", "cases"):
         for node in getattr(scope, name, ()):
             yield node
             if not isinstance(node, _SCOPES):

@@ -133,6 +133,10 @@ class CodeTree:
             elif use.written.rpartition(".")[2] != use.node.rpartition(":")[2]:
                 # `Bottleneck.expansion`: what is written in the class counts, though none is built.
                 yield Use(use.written, use.node + BARE, False)
+                # `Bottleneck.of(4)`: so does a method that is called of the class itself.
+                inner, target = f"{use.node}.{use.written.rpartition('.')[2]}", self.node(use.node)
+                if target and any(one.node == inner for one in target.uses):
+                    yield Use(use.written, inner, False)
 
     def _needs(self, use: Use) -> str | None:
         """The class that a network must be made of for a use to count; None where it counts anyway."""
@@ -191,6 +195,9 @@ class CodeTree:
                 uses[written] = Use(written, node, written in bases)
             elif meaning:
                 meanings.append(f"{written}={meaning}")
+            for number, other in enumerate(self._other_meanings(source, written)):
+                if other not in (node, name):
+                    uses[f"{number} {written}"] = Use(f"{number} {written}", other, False)
         for method in text.methods:
             word = self.word(method)
             if word:
@@ -233,9 +240,23 @@ class CodeTree:
         if first in source.statements:
             return f"{source.module}:{first}", None
         if first not in source.imports:
-            return None, None
+            return next(
+                (found for star in source.stars if (found := self._target(f"{star}.{written}"))[0]), (None, None)
+            )
         target = source.imports[first]
         return self._target(f"{target}.{rest}" if rest else target)
+
+    def _other_meanings(self, source: Source, written: str) -> list[str]:
+        """The nodes that a dotted word means elsewhere in a file: where a function, or a branch, imports it itself.
+
+        Words aren't among them: whatever else has their name, they stay what they are.
+        """
+        first, _, rest = written.partition(".")
+        targets = source.others.get(first, [])
+        if first in source.statements and first in source.imports:
+            targets = [source.imports[first], *targets]
+        found = (self._target(f"{target}.{rest}" if rest else target)[0] for target in targets)
+        return sorted({node for node in found if node and not node.startswith(_WORD)})
 
     def _target(self, dotted: str, depth: int = 0) -> tuple[str | None, str | None]:
         package = dotted.partition(".")[0]
@@ -256,6 +277,10 @@ class CodeTree:
                 return (None, None) if self._is_beside(module) else (f"{module}:{name}", None)
             if name in source.imports:
                 return self._target(".".join([source.imports[name], *parts[end + 1 :]]), depth + 1)
+            for star in source.stars:
+                found = self._target(".".join([star, *parts[end:]]), depth + 1)
+                if found[0]:
+                    return found
             return self._lazy(source, name)
         return None, dotted
 

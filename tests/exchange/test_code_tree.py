@@ -193,6 +193,42 @@ def test_code_that_has_moved_to_another_file_is_the_same_code(own):
     assert own("from .helpers import twice, LIMITS", "from own.helpers import twice, LIMITS") == own()
 
 
+@pytest.mark.parametrize(
+    ("net", "call"),
+    [
+        ("from .helpers import *", "scaled(x)"),
+        ("from . import *", "scaled(x)"),
+        ("from .helpers import scaled\ndef another(): from .words import scaled", "scaled(x)"),
+        ("try:\n    from .helpers import scaled\nexcept ImportError:\n    def scaled(x): return x", "scaled(x)"),
+        ("from .helpers import TABLE\nTABLE['b'] = 1", "TABLE['a'](x)"),
+        ("import sys\nfrom .helpers import scaled\nmatch sys.platform:\n    case _:\n        made = scaled", "made(x)"),
+        ("from .helpers import Unbuilt", "Unbuilt.scaled(x)"),
+    ],
+    ids=["a star", "a star of a package", "another function's import", "a branch that defines it", "changed below",
+         "a match", "a static method of a class that isn't built"],
+)  # fmt: skip
+def test_a_function_is_found_however_its_name_comes_into_a_file(tmp_path, net, call):
+    helpers = """
+import mcore
+def scaled(x): return 2 * x
+TABLE = {"a": scaled}
+class Unbuilt(mcore.Module):
+    @staticmethod
+    def scaled(x): return 2 * x
+"""
+    body = f"import mcore\n{net}\nclass Net(mcore.Module):\n    def forward(self, x): return {call}"
+
+    def of(text):
+        files = {"__init__": "from .helpers import *", "helpers": text, "words": "def scaled(x): return x", "net": body}
+        (tmp_path / "own").mkdir(exist_ok=True)
+        for name, source in files.items():
+            (tmp_path / "own" / f"{name}.py").write_text(source)
+        return CodeTree(["own"], root=tmp_path).hash_of(["own.net:Net"], {"own.net:Net"})
+
+    assert of(helpers.replace("2 * x", "3 * x")) != of(helpers)
+    assert of(helpers.replace("2 * x", "(2 * x)  # twice")) == of(helpers)
+
+
 def test_everything_public_has_source_and_all_names_of_the_zoo_that_it_reaches_are_found(monkeypatch):
     tree, lost = CodeTree(), set()
     found = tree._target
