@@ -48,12 +48,42 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     for plugin in arguments.plugin:
-        importlib.import_module(plugin)
+        _import(plugin)
+    _refuse(arguments)
     if arguments.words:
         return _why(arguments)
     if arguments.devices == "list":
         return _list()
     return _check(arguments) if arguments.check else _update(arguments)
+
+
+def _import(plugin: str) -> None:
+    try:
+        importlib.import_module(plugin)
+    except Exception as error:
+        # Somebody else's code: any error of it is one line.
+        lines = str(error).splitlines() or [""]
+        raise ImportError(f"--plugin {plugin}: {type(error).__name__}: {lines[0]}") from error
+
+
+def _refuse(arguments: argparse.Namespace) -> None:
+    """Words that would change nothing, or make no sense."""
+    named = {"--only": arguments.only, "--all": arguments.all, "--exclusions": arguments.exclusions,
+             "--devices": arguments.devices}  # fmt: skip
+    for name, given in named.items():
+        if given and (arguments.check or arguments.words):
+            raise ValueError(
+                f"{name}: {'--check' if arguments.check else 'why'} looks at the whole table; leave it out"
+            )
+    if arguments.check and arguments.words:
+        raise ValueError("--check and why are two commands; give one of them")
+    for name, seconds in (("--timeout", arguments.timeout), ("--slow", arguments.slow)):
+        if not seconds > 0:
+            raise ValueError(f"{name} {seconds:g}: write a number of seconds above 0")
+    if arguments.devices is not None and not arguments.devices.strip(" ,"):
+        raise ValueError(
+            f"--devices {arguments.devices!r}: write names, with commas between; --devices list lists them"
+        )
 
 
 def _why(arguments: argparse.Namespace) -> int:

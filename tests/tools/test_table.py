@@ -334,12 +334,59 @@ def test_a_half_written_artifact_is_made_again(copied):
 def test_a_damaged_file_is_kept_aside_and_said(tmp_path, name, text):
     (tmp_path / name).write_text(text)
 
-    *_, notes = store.read(tmp_path)
+    *_, seen = store.read(tmp_path)
+    assert (tmp_path / name).read_text() == text  # whoever only looks moves nothing
+    *_, notes = store.read(tmp_path, aside=True)
 
+    assert len(seen) == 1
     assert (tmp_path / f"{name}.damaged-1").read_text() == text
     assert not (tmp_path / name).exists()
     assert len(notes) == 1
     assert f"kept as {name}.damaged-1" in notes[0]
+
+
+@pytest.mark.parametrize(
+    ("name", "part", "entry", "said"),
+    [
+        ("table.json", "rows", 4, "its row 3 has no kind, name"),
+        ("table.json", "rows", {"kind": "block", "name": "x"}, "its row 3 has no parts, folder"),
+        ("code.json", "rows", {"hash": "1"}, "its row more has no state"),
+        ("code.json", "states", {"nodes": {}}, "its state more has no machinery"),
+    ],
+)
+def test_a_row_that_is_not_whole_is_told_by_its_place(copied, name, part, entry, said):
+    path = copied.out / name
+    whole = json.loads(path.read_text())
+    if name == "table.json":
+        whole[part].append(entry)
+    else:
+        whole[part]["more"] = entry
+    path.write_text(json.dumps(whole))
+
+    *_, notes = store.read(copied.out)
+
+    assert len(notes) == 1
+    assert f"{name}: damaged: {said}" in notes[0]
+
+
+def test_a_plugin_that_cannot_be_imported_is_one_line(copied):
+    copied.write("def (")
+
+    done = copied.run()
+
+    assert done.returncode == 1
+    assert "--plugin own_parts: SyntaxError: invalid syntax" in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_rows_of_a_plugin_that_is_not_given_are_told_when_they_go(copied):
+    options = Options(copied.out, only=["attention/ECA"], devices=[], progress=False)
+
+    summary = update.update(options)
+
+    assert [
+        note for note in summary.notes if "3 rows went" in note and "block/own_first" in note and "--plugin" in note
+    ]
 
 
 def test_a_damaged_table_is_made_anew(copied):
@@ -452,6 +499,12 @@ def test_a_device_that_crashes_or_hangs_has_failed_and_hurts_no_other(copied):
         (["--check"], "there is no table.json; run: mcore table --out"),
         (["why", "RSUnet"], "there is no table.json"),
         (["what", "RSUNet"], "write: mcore table why NAME"),
+        (["--check", "--only", "SE"], "--only: --check looks at the whole table; leave it out"),
+        (["--check", "why", "SE"], "--check and why are two commands"),
+        (["--timeout", "-5"], "--timeout -5: write a number of seconds above 0"),
+        (["--slow", "nan"], "--slow nan: write a number of seconds above 0"),
+        (["--devices", ","], "--devices ',': write names"),
+        (["--plugin", "no_such_package"], "--plugin no_such_package: ModuleNotFoundError: No module named"),
         (["--since", "no-such-branch", "--only", "SE"], "'no-such-branch' is no commit"),
     ],
 )

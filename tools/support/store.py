@@ -20,6 +20,10 @@ from tools.support.extras import needed
 from tools.support.rows import KINDS
 
 FORMAT = 1
+# What every row has, of the table and of what is known of its code, and every state of the code.
+_ROW = ("kind", "name", "parts", "folder", "layers", "parameters", "fingerprint", "code", "request", "changed", "error",
+        "excluded", "excused", "cells")  # fmt: skip
+_CODE, _STATE = ("hash", "state"), ("machinery", "nodes")
 TABLE, CODE, LOCK = "table.json", "code.json", ".table.lock"
 
 
@@ -73,15 +77,19 @@ def machine() -> dict[str, Any]:
             "python": platform.python_version()}  # fmt: skip
 
 
-def read(folder: Path) -> tuple[dict[str, Any], dict[str, Any], list[str]]:
+def read(folder: Path, *, aside: bool = False) -> tuple[dict[str, Any], dict[str, Any], list[str]]:
     """The table and what is known of its code; and what was wrong with either, in words.
+
+    Args:
+        folder: the table's.
+        aside: whether a damaged file is moved aside: only whoever writes there may.
 
     Raises:
         ValueError: it is of a later format.
     """
     notes: list[str] = []
-    table = _read(folder / TABLE, empty(), notes)
-    code = _read(folder / CODE, {"format": FORMAT, "files": {}, "rows": {}, "states": {}}, notes)
+    table = _read(folder / TABLE, empty(), notes, aside=aside)
+    code = _read(folder / CODE, {"format": FORMAT, "files": {}, "rows": {}, "states": {}}, notes, aside=aside)
     return table, code, notes
 
 
@@ -106,7 +114,7 @@ class _Damaged(ValueError):
     """A file that isn't whole."""
 
 
-def _read(path: Path, otherwise: dict[str, Any], notes: list[str]) -> dict[str, Any]:
+def _read(path: Path, otherwise: dict[str, Any], notes: list[str], *, aside: bool) -> dict[str, Any]:
     if not path.is_file():
         return otherwise
     try:
@@ -115,12 +123,29 @@ def _read(path: Path, otherwise: dict[str, Any], notes: list[str]) -> dict[str, 
             # A table of whole rows, or none: half of one would pass for what was never checked.
             if not isinstance(found.get(key), type(value)) and value is not None:
                 raise _Damaged(f"{path}: damaged: its {key!r} is missing or no {type(value).__name__}.")
+        _whole(found, path)
     except _Damaged as error:
-        aside = _aside(path)
-        os.replace(path, aside)
-        notes.append(f"{error} It is kept as {aside.name}; all that it told is made anew.")
+        if not aside:
+            notes.append(f"{error} The next run keeps it aside, and makes all that it told anew.")
+            return otherwise
+        kept = _aside(path)
+        os.replace(path, kept)
+        notes.append(f"{error} It is kept as {kept.name}; all that it told is made anew.")
         return otherwise
     return found
+
+
+def _whole(found: Mapping[str, Any], path: Path) -> None:
+    """Raises _Damaged where a row, or a state of the code, lacks something."""
+    if path.name == TABLE:
+        parts = [("row", _ROW, enumerate(found["rows"]))]
+    else:
+        parts = [("row", _CODE, found["rows"].items()), ("state", _STATE, found["states"].items())]
+    for what, keys, entries in parts:
+        for place, entry in entries:
+            lost = [key for key in keys if key not in entry] if isinstance(entry, dict) else [*keys]
+            if lost:
+                raise _Damaged(f"{path}: damaged: its {what} {place} has no {', '.join(lost)}.")
 
 
 def _aside(path: Path) -> Path:

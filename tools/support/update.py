@@ -114,7 +114,7 @@ class _Run:
         self, options: Options, plan: plan_.Plan, found: Mapping[str, devices.Device], everything: Sequence[Wanted]
     ) -> None:
         self.options, self.plan, self.devices = options, plan, found
-        self.table, self.known, notes = store.read(options.out)
+        self.table, self.known, notes = store.read(options.out, aside=True)
         self.summary = Summary(notes=notes)
         excluded = wanted(plan, excluded=True)
         self.wanted = {row.key: row for row in [*everything, *excluded]}
@@ -175,10 +175,17 @@ class _Run:
 
     def _drop(self) -> None:
         """Rows whose names aren't public any more, or are excluded now."""
+        gone = []
         for key, row in [*self.rows.items()]:
             now = self.wanted.get(key)
             if now is None or (now.excluded and not row["excluded"]):
                 del self.rows[key]
+                gone.append(key)
+        if gone:
+            self.summary.notes.append(
+                f"{len(gone)} rows went, being excluded, or public no more: {', '.join(gone[:8])}"
+                f"{', ...' if len(gone) > 8 else ''}; parts of other packages need their --plugin, in each run."
+            )
         # Artifacts that were kept stay: somebody may use them.
 
     # --- doing it
