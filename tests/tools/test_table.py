@@ -589,6 +589,20 @@ def test_the_gate_compares_a_committed_table_with_the_one_before(committed):
     assert [line for line in gate.problems(committed.out, since="HEAD") if "worse" in line] == []
 
 
+def test_of_a_cell_that_is_worse_the_gate_forgives_what_the_plan_excuses_alone():
+    def rows(status, error=""):
+        return {"block/X": {"error": error, "cells": {} if error else {"a": {"status": status, "detail": ""}}}}
+
+    def worse(now, excused=()):
+        return [*gate._worse(now, rows("ok"), {"block/X": {*excused}})]
+
+    assert worse(rows("mismatch")) == ["block/X: worse on a: it was ok, and is mismatch"]
+    assert worse(rows("mismatch"), ["b"]) == worse(rows("mismatch"))
+    assert worse(rows("mismatch"), ["a"]) == []
+    assert worse(rows("", "refused")) == ["block/X: worse: it can't be converted any more: refused"]
+    assert worse({"block/X": {"error": "", "cells": {}}}) == ["block/X: worse on a: it was ok, and is not tested"]
+
+
 def test_a_row_whose_code_is_another_than_at_a_commit_is_made_again(project, tmp_path):
     # The project's own repository has no such plugin: the zoo's code is compared, which is that of the commit.
     options = Options(tmp_path / "table", only=["attention/ECA"], devices=[], since="HEAD", progress=False)

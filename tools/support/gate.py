@@ -18,7 +18,7 @@ def problems(folder: Path, *, plan: Path = plan_.PLACE, since: str | None = None
 
     Something public is missing; a row's code, arguments or sizes aren't those that were checked; a cell has become
     worse than it was in the last commit that has another table (or in the commit `since`). Cells that the plan excuses
-    and devices of other versions don't count.
+    don't count.
 
     Raises:
         FileNotFoundError: there is no table.
