@@ -137,6 +137,7 @@ def _read(path: Path, otherwise: dict[str, Any], notes: list[str], *, aside: boo
 
 def _whole(found: Mapping[str, Any], path: Path) -> None:
     """Raises _Damaged where a row, or a state of the code, lacks something."""
+    parts: list[tuple[str, tuple[str, ...], Iterable[Any]]]
     if path.name == TABLE:
         parts = [("row", _ROW, enumerate(found["rows"]))]
     else:
