@@ -10,7 +10,8 @@ import importlib.util
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from mcore.backend import backend, speak
+from mcore.backend import backend as backend
+from mcore.backend import speak
 
 if TYPE_CHECKING:
     # For editors and type checkers: the words' types are torch's on either engine. Type checkers take the first of

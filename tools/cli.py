@@ -1,11 +1,14 @@
 """The `mcore` command: `mcore list`, `mcore show NAME`, and others, each in its own file."""
 
 import argparse
+import contextlib
 import importlib
 import os
+import signal
 import sys
-from collections.abc import Sequence
-from typing import NoReturn
+import threading
+from collections.abc import Iterator, Sequence
+from typing import Any, NoReturn
 
 from mcore.vocabulary import nearest
 
@@ -58,7 +61,8 @@ def _run(name: str, words: Sequence[str]) -> int:
     command.add_arguments(parser)
     try:
         given = parser.parse_args(words)
-        return command.run(given) or 0
+        with _unwinding():
+            return command.run(given) or 0
     except SystemExit as end:
         # A text is a reason to end, as what is imported may have one.
         if isinstance(end.code, str):
@@ -71,6 +75,9 @@ def _run(name: str, words: Sequence[str]) -> int:
     except KeyboardInterrupt:
         print(f"mcore {name}: stopped", file=sys.stderr)
         return 130
+    except _Terminated:
+        print(f"mcore {name}: terminated", file=sys.stderr)
+        return 143
     except (OSError, ValueError, LookupError, TypeError, RuntimeError, ImportError) as error:
         # Mistakes in what was given; any other error is ours, and shows where it happened.
         if os.environ.get("MCORE_TRACEBACK"):
@@ -79,6 +86,27 @@ def _run(name: str, words: Sequence[str]) -> int:
         # A function of the command's name says so itself.
         print(f"mcore {name}: {text.removeprefix(f'{name}: ')}", file=sys.stderr)
         return 1
+
+
+class _Terminated(BaseException):
+    """The process was asked to end, as a scheduler does: what is open is closed on the way out."""
+
+
+@contextlib.contextmanager
+def _unwinding() -> Iterator[None]:
+    """Has SIGTERM unwind the block as Ctrl-C does; signals are the main thread's."""
+
+    def end(number: int, frame: Any) -> NoReturn:
+        raise _Terminated
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _help() -> str:

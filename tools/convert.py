@@ -107,7 +107,8 @@ def _summary(results: Sequence[Result], out: str) -> Iterator[str]:
     for result in results:
         found, *more = result.error.split("\n") if result.status == "failed" else [_verified(result.report)]
         yield f"{result.name:{width}}  {result.status:7}  {result.seconds:6.1f} s  {found}"
-        yield from (f"  {line.strip()}" for line in more)
+        # That nothing was built is what "failed" says.
+        yield from (f"  {line.strip()}" for line in more if not line.endswith("nothing was built"))
         yield from (f"  note: {note}" for note in result.notes)
     if len(results) > 1:
         counts = ((status, sum(one.status == status for one in results)) for status in _STATUSES)

@@ -100,8 +100,8 @@ def _list() -> int:
     from mcore import devices
 
     for name, device in devices.devices().items():
-        there = device.available()
-        print(f"{name:24} {device.title:32} {device.version() if there else device.reason}")
+        asked = devices.ask(device)
+        print(f"{name:24} {device.title:32} {asked.version if asked.available else asked.reason}")
     return 0
 
 

@@ -2,6 +2,6 @@
 
 from mcore.devices.base import Device, UnsupportedOperator
 from mcore.devices.checking import check
-from mcore.devices.finding import UnknownDevice, devices, find
+from mcore.devices.finding import Asked, UnknownDevice, ask, devices, find
 
-__all__ = ["Device", "UnknownDevice", "UnsupportedOperator", "check", "devices", "find"]
+__all__ = ["Asked", "Device", "UnknownDevice", "UnsupportedOperator", "ask", "check", "devices", "find"]

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mcore.devices.base import Device, UnsupportedOperator, forget, graph_of
+from mcore.devices.finding import ask
 from mcore.devices.memory import Peak
 from mcore.exchange.errors import first_line
 
@@ -48,14 +49,14 @@ def check(artifact: Path, device: Device, *, tolerance: float | None = None, slo
         ModelFileError: a file of it is damaged or unsafe.
     """
     cell: dict[str, Any] = {"status": "ok", "detail": "", "sizes": [], "peak_bytes": None, "version": ""}
-    why = _unavailable(device)
-    if why:
-        return {**cell, "status": "not tested", "detail": why}
+    asked = ask(device)
+    if not asked.available:
+        return {**cell, "status": "not tested", "detail": asked.reason}
     folder = Path(artifact)
     sets = _read(folder)
     peak, at = None, ""
     try:
-        cell["version"] = device.version()
+        cell["version"] = asked.version
         device.prepare()
         peak = Peak()
         device.load(folder)
@@ -137,14 +138,6 @@ def _note(cell: dict[str, Any], status: str, detail: str) -> None:
     """Enters what is worse than what stands there."""
     if STATUSES.index(status) > STATUSES.index(cell["status"]):
         cell["status"], cell["detail"] = status, detail
-
-
-def _unavailable(device: Device) -> str:
-    """Why a device can't be used; "" where it can. Others' devices may break the promise not to raise."""
-    try:
-        return "" if device.available() else device.reason or f"{device.name} is not available"
-    except Exception as error:
-        return f"{device.name} cannot tell whether it is available: {_said(error)}"
 
 
 def _said(error: Exception) -> str:

@@ -8,7 +8,7 @@ import importlib.metadata
 import inspect
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -28,6 +28,14 @@ OWN = {
     "openvino-cpu": "mcore.devices.on_openvino:OpenVINOCPU",
     "reference": "mcore.devices.on_reference:Reference",
 }
+
+
+class Asked(NamedTuple):
+    """What a device says of itself: whether it can be used here, else why not, and the version of its runtime."""
+
+    available: bool
+    reason: str
+    version: str
 
 
 class UnknownDevice(LookupError):
@@ -73,6 +81,17 @@ def find(name: str) -> Device:
     return _made(name, found[name])
 
 
+def ask(device: Device) -> Asked:
+    """Asks a device, which may be somebody else's and break its promise not to raise: then it isn't available."""
+    try:
+        available = device.available()
+        reason = "" if available else device.reason or f"{device.name} is not available"
+        return Asked(bool(available), reason, device.version())
+    except Exception as error:
+        said = f"{type(error).__name__}: {first_line(error)}"
+        return Asked(False, f"{device.name} cannot tell whether it is available: {said}", "")
+
+
 def _announced() -> dict[str, dict[str, Callable[[], Any]]]:
     """Names of devices, each with the places that it was announced at and how to load them."""
     found: dict[str, dict[str, Callable[[], Any]]] = {
@@ -107,4 +126,4 @@ def _made(name: str, places: dict[str, Callable[[], Any]]) -> Device:
     return device
 
 
-__all__ = ["GROUP", "OWN", "UnknownDevice", "devices", "find"]
+__all__ = ["GROUP", "OWN", "Asked", "UnknownDevice", "ask", "devices", "find"]

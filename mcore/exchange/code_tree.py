@@ -192,7 +192,9 @@ class CodeTree:
         for written in sorted(text.names):
             node, meaning = self._meaning(source, written)
             if node and node != name:
-                uses[written] = Use(written, node, written in bases)
+                # What `forward` builds itself is no part that the network is made of, and counts all the same.
+                always = written in bases or qualname.rpartition(".")[2] == "forward"
+                uses[written] = Use(written, node, always)
             elif meaning:
                 meanings.append(f"{written}={meaning}")
             for number, other in enumerate(self._other_meanings(source, written)):

@@ -6,7 +6,7 @@ import tomllib
 
 import pytest
 
-from mcore.devices import UnknownDevice, devices, find
+from mcore.devices import Device, UnknownDevice, ask, devices, find
 from mcore.devices.finding import GROUP, OWN
 from tests.isolation import ROOT, run
 
@@ -183,3 +183,22 @@ def test_torch_is_a_device_of_the_torch_engine_alone():
         "torch-cpu: only the torch engine has it, and the platform engine speaks here. "
         "Run it with MCORE_BACKEND=torch.",
     ]
+
+
+class Raising(Device):
+    """Somebody's device that breaks the promise not to raise."""
+
+    name = title = "raising"
+
+    def available(self):
+        raise OSError("no such bus")
+
+    def load(self, artifact): ...
+
+    def run(self, inputs): ...
+
+
+def test_a_device_that_raises_when_it_is_asked_is_not_available():
+    asked = ask(Raising())
+
+    assert asked == (False, "raising cannot tell whether it is available: OSError: no such bus", "")

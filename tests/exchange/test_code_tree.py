@@ -121,7 +121,13 @@ class Block(mcore.Module):
     width = 2 * Other.expansion
     def forward(self, x):
         from own import late
-        return late.step(twice(x)) if LIMITS["a"] else Other()(x)
+        return late.step(twice(x)) if LIMITS["a"] else Called()(x)
+    def other(self):
+        return Other()
+
+class Called(mcore.Module):
+    def forward(self, x):
+        return x.sin()
 """,
     "own/helpers.py": """
 LIMITS = {"a": 1}
@@ -182,6 +188,10 @@ def test_what_stands_beside_a_package_belongs_to_it_where_not_everything_is_inst
         (root / file).write_text(text)
 
     assert ("beside:shift" in CodeTree(["own"], root=root).reached(["own.net:Net"])) is counts
+
+
+def test_a_class_that_forward_builds_counts_though_the_network_is_not_made_of_it(own):
+    assert own("x.sin()", "x.cos()") != own()
 
 
 def test_a_class_that_is_not_built_counts_no_further_than_what_is_asked_of_it(own):

@@ -70,7 +70,7 @@ def test_a_configuration_with_overrides(tmp_path):
 
     (result,) = convert(config=path, overrides=["num_classes=4"], out=tmp_path / "out", sizes=SIZES)
 
-    assert result.name.startswith("cells-")
+    assert result.name.startswith("LeNet-")
     assert mcore.fromplatform(result.folder)(mcore.zeros(1, 1, 32, 32)).shape == (1, 4)
 
 

@@ -433,7 +433,8 @@ def test_a_run_that_is_stopped_keeps_what_was_done_and_the_next_goes_on(project)
     )  # fmt: skip
     artifacts, deadline = project.out / "artifacts", time.monotonic() + 240
     while len([path for path in artifacts.glob("[!.]*") if path.is_dir()] if artifacts.is_dir() else ()) < 3:
-        assert running.poll() is None and time.monotonic() < deadline, running.communicate()
+        assert running.poll() is None, running.communicate()
+        assert time.monotonic() < deadline
         time.sleep(0.1)
     running.send_signal(signal.SIGINT)
     _, said = running.communicate(timeout=60)
@@ -576,6 +577,38 @@ def test_the_gate_names_what_is_worse_than_in_the_last_commit(committed):
         "block/own_first: worse on reference: it was ok, and is mismatch: output 0 differs",
         "block/own_second: worse on reference: it was ok, and is not tested",
     ]
+
+
+def test_a_cell_that_became_stale_and_then_wrong_is_worse_all_the_same(committed):
+    git = ["git", "-C", str(committed.folder), "-c", "user.name=a", "-c", "user.email=a@b"]
+    change(committed, "own_first", "reference", status="stale", detail="the device isn't here", before="ok")
+    stale = [line for line in gate.problems(committed.out) if "worse" in line]
+    subprocess.run([*git, "commit", "-qam", "stale"], check=True)
+    change(committed, "own_first", "reference", status="mismatch", detail="output 0 differs")
+
+    assert stale == ["block/own_first: worse on reference: it was ok, and is stale: the device isn't here"]
+    assert [line for line in gate.problems(committed.out) if "worse" in line] == [
+        "block/own_first: worse on reference: it was ok, and is mismatch: output 0 differs"
+    ]
+
+
+def test_a_terminated_run_keeps_what_was_done(project):
+    running = subprocess.Popen(
+        project.command("--only", "attention/*"), env=project.environment, cwd=project.folder,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    artifacts, deadline = project.out / "artifacts", time.monotonic() + 240
+    while len([path for path in artifacts.glob("[!.]*") if path.is_dir()] if artifacts.is_dir() else ()) < 3:
+        assert running.poll() is None, running.communicate()
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    running.terminate()
+    _, said = running.communicate(timeout=60)
+
+    assert running.returncode == 143
+    assert "mcore table: terminated" in said
+    assert project.table()["rows"]
+    assert not (project.out / ".table.lock.owner").exists()
 
 
 def test_the_gate_compares_a_committed_table_with_the_one_before(committed):

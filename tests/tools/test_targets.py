@@ -122,7 +122,6 @@ def test_a_configuration_counts_as_it_is_read(tmp_path):
     one = Target.configured(tmp_path / "net.yaml")
     same = Target.configured(tmp_path / "same" / "net.yaml")
 
-    assert title(one) == "net"
     assert one.name == same.name
     assert Target.configured(tmp_path / "net.yaml", ["head.num_classes=5"]).name != one.name
 
@@ -256,6 +255,21 @@ def test_sizes_follow_from_the_network_unless_they_are_given(target, shapes):
     assert [tuple(x.shape) for (x,) in found] == shapes
 
 
+@pytest.mark.parametrize(
+    ("model", "name"),
+    [
+        ("{backbone: resnet10, neck: FPN, head: {type: Segmentation, num_classes: 2}}", "resnet10-FPN-Segmentation"),
+        ("{backbone: {type: resnet10}, head: Classification}", "resnet10-Classification"),
+        ("{type: LeNet}", "LeNet"),
+        ("{backbone: resnet10, heads: {a: {type: Segmentation, num_classes: 2}}}", "net"),
+    ],
+)
+def test_a_configuration_is_called_by_its_parts_or_by_its_file(tmp_path, model, name):
+    (tmp_path / "net.yaml").write_text(f"model: {model}")
+
+    assert title(Target.configured(tmp_path / "net.yaml")) == name
+
+
 def test_several_images_have_a_size_each(tmp_path):
     path = tmp_path / "two.yaml"
     path.write_text(
@@ -265,6 +279,7 @@ def test_several_images_have_a_size_each(tmp_path):
 
     found = inputs_of(target, build(target))
 
+    assert title(target) == "two"  # a graph of components has the name of its file
     assert [tuple(x.shape)[:2] for x in found[0]] == [(1, 2), (1, 2)]
 
 

@@ -70,12 +70,13 @@ def _worse(found: Mapping[str, Any], before: Mapping[str, Any], excused: Mapping
             continue
         for device, was in old["cells"].items():
             now = row["cells"].get(device, {"status": "not tested", "detail": ""})
-            # What was stale then may be anything now.
-            if device in excused.get(key, ()) or "stale" in (was["status"], now["status"]):
-                continue
-            if RANKS[now["status"]] < RANKS[was["status"]]:
+            if device in excused.get(key, ()) or "was" in now:
+                continue  # a row that is stale as a whole was told of
+            # What was stale then, was something before.
+            earlier = str((was.get("was") or [was.get("before", was["status"])])[0])
+            if RANKS[now["status"]] < RANKS[earlier]:
                 detail = f": {now['detail']}" if now["detail"] else ""
-                yield f"{key}: worse on {device}: it was {was['status']}, and is {now['status']}{detail}"
+                yield f"{key}: worse on {device}: it was {earlier}, and is {now['status']}{detail}"
 
 
 __all__ = ["problems"]

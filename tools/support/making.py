@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from pathlib import Path
 from typing import Any
 
 from tools.support import building, folder, history
 from tools.support.rows import ASSEMBLY, Wanted
-from tools.support.targets import Target
+from tools.support.targets import Target, canonical
 
 # What says when and where an artifact was made, and not what it is.
 _TOLD = ("model.json", history.HISTORY)
@@ -36,12 +37,22 @@ def make(target: Target, out: str) -> dict[str, Any]:
     told = history.read(place)
     code = told["code"] or {}
     return {
+        "arguments": arguments_of(target),
         **told["network"],
         "folder": target.name,
         "fingerprint": _fingerprint(place),
         "roots": code.get("roots", []),
         "made_of": code.get("made_of"),
     }
+
+
+def arguments_of(target: Target) -> dict[str, Any]:
+    """What the row's constructors were given, as plain data; of an assembly, by part."""
+    if target.single is None:
+        return json.loads(canonical(target.model))
+    from models.examples.arguments import arguments
+
+    return json.loads(canonical(arguments(*target.single)))
 
 
 def check(place: str, device: str, slow: float) -> dict[str, Any]:

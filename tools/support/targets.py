@@ -181,8 +181,9 @@ def _parts_of(model: Any) -> tuple[str, ...]:
     places = ("backbone", "neck", "head")
     if "backbone" not in model or not {*model} <= {*places}:
         return ()
-    names = [part.get("type") if isinstance(part, Mapping) else part for part in map(model.get, places) if part]
-    return tuple(names) if all(isinstance(name, str) for name in names) else ()
+    named = (part.get("type") if isinstance(part, Mapping) else part for part in map(model.get, places) if part)
+    names = [name for name in named if isinstance(name, str)]
+    return tuple(names) if len(names) == len(model) else ()
 
 
 def _mapping(place: str, maker: Maker) -> dict[str, Any]:

@@ -129,7 +129,7 @@ class _Run:
         self.artifacts = options.out / "artifacts"
         self.folder = Path(mcore.__file__).parent
         self.commit = git.head(self.folder)
-        self.here = {name: device.available() for name, device in found.items()}
+        self.asked = {name: devices.ask(device) for name, device in found.items()}
         self.written_at = time.monotonic()
 
     def over(self, rows: Sequence[Wanted]) -> Summary:
@@ -166,12 +166,16 @@ class _Run:
         found = self.rows[row.key]
         if found["error"]:
             return []
-        return [name for name in self.devices if self.here[name] and not self._holds(found["cells"].get(name), name)]
+        return [
+            name
+            for name in self.devices
+            if self.asked[name].available and not self._holds(found["cells"].get(name), name)
+        ]
 
     def _holds(self, cell: Mapping[str, Any] | None, name: str) -> bool:
         if cell is None or cell["status"] in ("not tested", "stale"):
             return False
-        return cell["version"] == self.devices[name].version()
+        return cell["version"] == self.asked[name].version
 
     def _drop(self) -> None:
         """Rows whose names aren't public any more, or are excluded now."""
@@ -268,15 +272,15 @@ class _Run:
             return
         same = bool(old) and not self.options.everything and old["fingerprint"] == new["fingerprint"]  # type: ignore[index]
         self.summary.same += same and bool(why)
-        for name, device in self.devices.items():
+        for name in self.devices:
             before = (old or {}).get("cells", {}).get(name)
             if same and before and self._holds(before, name):
                 new["cells"][name] = before
-            elif self.here[name]:
+            elif self.asked[name].available:
                 self.left[row.key] += 1
                 crew.add(self._check(new, row.key, name), first=True)
             else:
-                new["cells"][name] = _absent(before, device.reason, same=same)
+                new["cells"][name] = _absent(before, self.asked[name].reason, same=same)
         for name, before in (old or {}).get("cells", {}).items():
             if name not in self.devices:
                 new["cells"][name] = before if same else _absent(before, "the device wasn't asked for", same=False)
@@ -332,7 +336,7 @@ class _Run:
         if cell is None:
             # It took its process with it, or its time was over.
             cell = {"status": "failed", "detail": outcome.error, "sizes": [], "peak_bytes": None,
-                    "version": self.devices[device].version()}  # fmt: skip
+                    "version": self.asked[device].version}  # fmt: skip
         cell |= {"date": git.now(), "commit": self.commit}
         row = self.pending[key]
         row["cells"][device] = cell
@@ -385,9 +389,9 @@ class _Run:
             # What the plan says of it now, made again or not.
             row["excluded"] = self.wanted[key].excluded
             row["excused"] = self._excused(row["kind"], row["name"])
-            for name, device in self.devices.items():
-                if not self.here[name] and not row["error"]:
-                    row["cells"].setdefault(name, _absent(None, device.reason, same=False))
+            for name in self.devices:
+                if not self.asked[name].available and not row["error"]:
+                    row["cells"].setdefault(name, _absent(None, self.asked[name].reason, same=False))
         self.table["rows"] = store.in_order(self.rows.values())
         self.table["excluded"] = [
             {"kind": kind, "name": name, "reason": reason}
@@ -413,17 +417,16 @@ class _Run:
     def _told_devices(self) -> list[dict[str, Any]]:
         """Those of this run, and those of earlier ones."""
         told = [
-            {"name": name, "title": device.title, "available": self.here[name], "reason": device.reason,
-             "version": device.version()}
-            for name, device in self.devices.items()
-        ]  # fmt: skip
+            {"name": name, "title": device.title, **self.asked[name]._asdict()} for name, device in self.devices.items()
+        ]
         return [*told, *(device for device in self.table["devices"] if device["name"] not in self.devices)]
 
 
 def _absent(before: Mapping[str, Any] | None, reason: str, *, same: bool) -> dict[str, Any]:
     """The cell of a device that isn't here: what it said of other code doesn't hold."""
     if before and not same and before["status"] not in ("not tested", "stale"):
-        return {**before, "status": "stale", "detail": f"was {before['status']}; the code has changed since; {reason}"}
+        said = f"was {before['status']}; the code has changed since; {reason}"
+        return {**before, "status": "stale", "detail": said, "before": before["status"]}
     if before:
         return dict(before)
     return {"status": "not tested", "detail": reason, "sizes": [], "peak_bytes": None, "version": "", "date": "",
