@@ -10,8 +10,9 @@ from collections.abc import Iterable, Iterator
 from types import CodeType
 from typing import Any
 
+from mcore.exchange.code_names import VOCABULARY, ZOO
 from mcore.exchange.code_sources import digest_of
-from mcore.exchange.code_tree import VOCABULARY, ZOO, CodeTree
+from mcore.exchange.code_tree import CodeTree
 
 # The last tree of each set of packages.
 _trees: dict[frozenset[str], CodeTree] = {}
@@ -57,7 +58,7 @@ def name_of(kind: Any, tree: CodeTree) -> str:
     if _package(kind.__module__) not in VOCABULARY:
         return f"{kind.__module__}:{kind.__qualname__}"
     for base in getattr(kind, "__mro__", [kind]):
-        word = tree.word(base.__qualname__) if _package(base.__module__) in VOCABULARY else None
+        word = tree.names.word(base.__qualname__) if _package(base.__module__) in VOCABULARY else None
         if word:
             return word
     return f"mcore:{kind.__qualname__}"
@@ -67,7 +68,7 @@ def tree_of(kinds: Iterable[Any]) -> CodeTree:
     """The tree of the packages of these classes, as their files are now."""
     packages = frozenset({ZOO, *(_package(kind.__module__) for kind in kinds)}) - {*VOCABULARY}
     tree = _trees.get(packages)
-    if tree is None or not tree.is_current():
+    if tree is None or not tree.names.is_current():
         tree = _trees[packages] = CodeTree(packages)
     return tree
 

@@ -14,32 +14,15 @@ each other are hashed together, as strongly connected components (R. Tarjan, SIA
 from __future__ import annotations
 
 import ast
-import functools
-import sys
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from mcore.exchange.code_sources import Source, digest_of, locate, methods_of, read, strings_of, text_of
+from mcore.exchange.code_names import LAYERS, WORD, Names
+from mcore.exchange.code_sources import Source, digest_of, methods_of, text_of
 
-# The zoo's parts belong to a network that uses them, whoever asks.
-ZOO = "models"
-# What of the zoo changes no result: files of weights, counting, writing about networks.
-BESIDES = (
-    *("models.catalog", "models.lazy", "models.writing", "models.utils.align", "models.utils.layouts"),
-    *("models.utils.renames", "models.utils.summary", "models.utils.weights"),
-)
-# Whose names are words: torch's own, on either engine.
-VOCABULARY = ("mcore", "torch")
-# Where the words are defined: each with its shape rule and its lowering. The machinery below them is known by name.
-_LAYERS = "mcore.platform.layers"
-_WORDS = ("mcore.platform.words", _LAYERS)
-_WORD_FILES = ("mcore.platform.init", "mcore.torch.own")
-_WORD = "mcore:"
 # Behind the name of a class: what is written in it, without its bases and methods.
 BARE = "#"
-# Folders whose packages have nothing to do with each other.
-_INSTALLED = ("site-packages", "dist-packages")
 # What a class of modules is derived from, wherever it says so.
 _MODULES = ("mcore.Module", "mcore.platform.base.Module", "torch.nn.Module", "mcore.Sequential", "mcore.ModuleList")
 
@@ -72,15 +55,11 @@ class CodeTree:
     """
 
     def __init__(self, packages: Iterable[str] = (), *, root: Path | None = None) -> None:
-        self.packages = {*packages, ZOO} - {*VOCABULARY}
-        self.root = root
-        self._sources: dict[str, Source | None] = {}
-        self._read_at: dict[str, tuple[Path, int]] = {}
+        self.names = Names(packages, root=root)
         self._nodes: dict[str, Node | None] = {}
         self._uses: dict[str, list[tuple[Use, str | None]]] = {}
         self._hashes: dict[str, str] = {}
         self._free: dict[str, bool] = {}
-        self._neighbours: dict[str, bool] = {}
 
     def node(self, name: str) -> Node | None:
         """The node of this name; None where there is no source of it."""
@@ -90,9 +69,7 @@ class CodeTree:
                 found = self.node(name.removesuffix(BARE))
                 self._nodes[name] = found and Node(found.own, (), module=False)
             else:
-                self._nodes[name] = (
-                    self._word_node(qualname) if name.startswith(_WORD) else self._read(module, qualname)
-                )
+                self._nodes[name] = self._word_node(qualname) if name.startswith(WORD) else self._read(module, qualname)
         return self._nodes[name]
 
     def hash_of(self, names: Iterable[str], made_of: Collection[str] | None = None) -> str:
@@ -143,45 +120,10 @@ class CodeTree:
         target = self.node(use.node)
         return presence_of(use.node) if target and target.module and not use.always else None
 
-    def is_current(self) -> bool:
-        """Whether every file that was read is still the one, as it was."""
-        return all(
-            path.is_file()
-            and path.stat().st_mtime_ns == at
-            and (self.root is not None or module not in sys.modules or locate(module) == path)
-            for module, (path, at) in self._read_at.items()
-        )
-
-    def modules(self) -> list[str]:
-        """The modules whose files were read."""
-        return sorted(self._read_at)
-
-    def files(self, names: Iterable[str]) -> list[Path]:
-        """The files in which nodes stand; of a word, where it is defined."""
-        found = set()
-        for name in names:
-            modules = [name.partition(":")[0]] if not name.startswith(_WORD) else []
-            modules += [source.module for source, _ in self._words.get(name.removeprefix(_WORD), ())]
-            found |= {path for path in (locate(module, self.root) for module in modules) if path}
-        return sorted(found)
-
-    def definition(self, place: str) -> str:
-        """The node behind a place ("package.module:name"), also where that only imports it from elsewhere."""
-        node, _ = self._target(place.replace(":", "."))
-        return node or place
-
-    def word(self, name: str) -> str | None:
-        """The node of a word of the vocabulary; None where it is machinery, or no word."""
-        # What writes in place is the word itself, and a last step.
-        for known in (name, name.rstrip("_")):
-            if known in self._words:
-                return _WORD + known
-        return None
-
     # --- nodes
 
     def _read(self, module: str, qualname: str) -> Node | None:
-        source = self._source(module)
+        source = self.names.source(module)
         statements = source.find(qualname) if source else []
         if source is None or not statements:
             return None
@@ -190,18 +132,18 @@ class CodeTree:
         uses = {inner: Use(inner, f"{name}.{inner}", True) for inner in methods_of(statements)}
         meanings = []
         for written in sorted(text.names):
-            node, meaning = self._meaning(source, written)
+            node, meaning = self.names.meaning(source, written)
             if node and node != name:
                 # What `forward` builds itself is no part that the network is made of, and counts all the same.
                 always = written in bases or qualname.rpartition(".")[2] == "forward"
                 uses[written] = Use(written, node, always)
             elif meaning:
                 meanings.append(f"{written}={meaning}")
-            for number, other in enumerate(self._other_meanings(source, written)):
+            for number, other in enumerate(self.names.other_meanings(source, written)):
                 if other not in (node, name):
                     uses[f"{number} {written}"] = Use(f"{number} {written}", other, False)
         for method in text.methods:
-            word = self.word(method)
+            word = self.names.word(method)
             if word:
                 uses.setdefault(f".{method}", Use(f".{method}", word, False))
         derived = any(self._is_module(source, base) for base in bases)
@@ -209,12 +151,12 @@ class CodeTree:
 
     def _is_module(self, source: Source, base: str) -> bool:
         """Whether a base class is one of modules."""
-        node, meaning = self._meaning(source, base)
+        node, meaning = self.names.meaning(source, base)
         found = self.node(node) if node else None
         return meaning in _MODULES or (found is not None and found.module)
 
     def _word_node(self, name: str) -> Node | None:
-        found = self._words.get(name)
+        found = self.names.words.get(name)
         if not found:
             return None
         texts, uses, modules = [], {}, False
@@ -229,138 +171,10 @@ class CodeTree:
             said = statement.body if isinstance(statement, ast.For) else [statement]
             texts.append(text_of([statement]).digest)
             for written in text_of(said).names:
-                node, _ = self._meaning(source, written)
+                node, _ = self.names.meaning(source, written)
                 if node:
                     uses[written] = Use(written, node, False)
         return Node(digest_of("\n".join(sorted(texts))), tuple(sorted(uses.values())), modules)
-
-    # --- names
-
-    def _meaning(self, source: Source, written: str) -> tuple[str | None, str | None]:
-        """What a dotted word means in a file: a node, or the name of something outside."""
-        first, _, rest = written.partition(".")
-        if first in source.statements:
-            return f"{source.module}:{first}", None
-        if first not in source.imports:
-            return next(
-                (found for star in source.stars if (found := self._target(f"{star}.{written}"))[0]), (None, None)
-            )
-        target = source.imports[first]
-        return self._target(f"{target}.{rest}" if rest else target)
-
-    def _other_meanings(self, source: Source, written: str) -> list[str]:
-        """The nodes that a dotted word means elsewhere in a file: where a function, or a branch, imports it itself.
-
-        Words aren't among them: whatever else has their name, they stay what they are.
-        """
-        first, _, rest = written.partition(".")
-        targets = source.others.get(first, [])
-        if first in source.statements and first in source.imports:
-            targets = [source.imports[first], *targets]
-        found = (self._target(f"{target}.{rest}" if rest else target)[0] for target in targets)
-        return sorted({node for node in found if node and not node.startswith(_WORD)})
-
-    def _target(self, dotted: str, depth: int = 0) -> tuple[str | None, str | None]:
-        package = dotted.partition(".")[0]
-        if package in VOCABULARY and not dotted.startswith((*_WORDS, *_WORD_FILES)):
-            return self._spoken(dotted)
-        if not self._is_ours(dotted) or depth > 20:
-            return None, dotted
-        parts = dotted.split(".")
-        for end in range(len(parts), 0, -1):
-            module = ".".join(parts[:end])
-            source = self._source(module)
-            if source is None:
-                continue
-            if end == len(parts):
-                return None, None  # the module itself; what is taken of it is written behind it
-            name = parts[end]
-            if name in source.statements:
-                return (None, None) if self._is_beside(module) else (f"{module}:{name}", None)
-            if name in source.imports:
-                return self._target(".".join([source.imports[name], *parts[end + 1 :]]), depth + 1)
-            for star in source.stars:
-                found = self._target(".".join([star, *parts[end:]]), depth + 1)
-                if found[0]:
-                    return found
-            return self._lazy(source, name)
-        return None, dotted
-
-    def _lazy(self, source: Source, name: str) -> tuple[str | None, str | None]:
-        """A name that its package loads when first asked for, from a table of places."""
-        place = next(
-            (
-                value.value
-                for statement in source.body
-                for node in ast.walk(statement)
-                if isinstance(node, ast.Dict)
-                for key, value in zip(node.keys, node.values, strict=True)
-                if isinstance(key, ast.Constant) and key.value == name and isinstance(value, ast.Constant)
-            ),
-            None,
-        )
-        if isinstance(place, str) and ":" in place:
-            module, _, attribute = place.partition(":")
-            return self._target(f"{module}.{attribute}")
-        return None, f"{source.module}.{name}"
-
-    def _spoken(self, dotted: str) -> tuple[str | None, str | None]:
-        """A word, by the last of its names that is one: `F.relu`, `mcore.Tensor.view`."""
-        for part in reversed(dotted.split(".")[1:]):
-            word = self.word(part)
-            if word:
-                return word, None
-        return None, dotted
-
-    def _is_ours(self, dotted: str) -> bool:
-        top = dotted.partition(".")[0]
-        return top in self.packages or dotted.startswith((*_WORDS, *_WORD_FILES)) or self._is_neighbour(top)
-
-    def _is_neighbour(self, top: str) -> bool:
-        """Whether a module stands in the folder of a package that was asked for: a project may have several."""
-        if top not in self._neighbours:
-            path = None if top in VOCABULARY else locate(top, self.root)
-            self._neighbours[top] = path is not None and _home(path) in self._homes
-        return self._neighbours[top]
-
-    @functools.cached_property
-    def _homes(self) -> set[Path]:
-        """Folders of projects; not those that everything is installed in."""
-        names = self.packages - {ZOO, *sys.stdlib_module_names}
-        found = {_home(path) for name in names if (path := locate(name, self.root))}
-        return {home for home in found if home.name not in _INSTALLED}
-
-    def _is_beside(self, module: str) -> bool:
-        return any(module == beside or module.startswith(f"{beside}.") for beside in BESIDES)
-
-    def _source(self, module: str) -> Source | None:
-        if module not in self._sources:
-            path = locate(module, self.root)
-            if path:
-                self._read_at[module] = path, path.stat().st_mtime_ns
-            self._sources[module] = read(path, module) if path else None
-        return self._sources[module]
-
-    @functools.cached_property
-    def _words(self) -> Mapping[str, list[tuple[Source, ast.stmt]]]:
-        """By name of a word, the statements that make it: its function or layer, or a table and the loop over it."""
-        found: dict[str, list[tuple[Source, ast.stmt]]] = {}
-        for module in self._word_modules():
-            source = self._source(module)
-            for statement in source.body if source else ():
-                for name in _entered(statement):
-                    found.setdefault(name, []).append((source, statement))  # type: ignore[arg-type]
-        for name, statements in found.items():
-            found[name] = [*statements, *_loops_over(statements)]
-        return found
-
-    def _word_modules(self) -> Iterator[str]:
-        yield from _WORD_FILES
-        for package in _WORDS:
-            path = locate(package, self.root)
-            for file in sorted(path.parent.glob("*.py")) if path else ():
-                if file.name != "__init__.py":
-                    yield f"{package}.{file.stem}"
 
     # --- hashes
 
@@ -431,39 +245,7 @@ class CodeTree:
             mine[name] = whole if len(group) == 1 else digest_of(f"{whole} {name}")
 
 
-def _home(path: Path) -> Path:
-    """The folder that a package or module stands in, by its first file."""
-    return path.parent.parent if path.name == "__init__.py" else path.parent
-
-
 def presence_of(name: str) -> str:
     """The name under which a class counts as a part of a network: of a layer, that of its word, on either engine."""
     module, _, qualname = name.partition(":")
-    return _WORD + qualname if module.startswith(_LAYERS) else name
-
-
-def _entered(statement: ast.stmt) -> set[str]:
-    """Names that a top-level statement of a file of words enters into the vocabulary."""
-    if isinstance(statement, ast.Assign) and getattr(statement.targets[0], "id", "") == "__all__":
-        return set()
-    if isinstance(statement, ast.FunctionDef):
-        return {statement.name, *(name for one in statement.decorator_list for name in strings_of(ast.Expr(one)))}
-    if isinstance(statement, ast.ClassDef):
-        return {statement.name}
-    if isinstance(statement, ast.Import | ast.ImportFrom):
-        return set()
-    if isinstance(statement, ast.Expr) and not isinstance(statement.value, ast.Call):
-        return set()
-    return {name for name in strings_of(statement) if name.isidentifier()}
-
-
-def _loops_over(found: Iterable[tuple[Source, ast.stmt]]) -> Iterator[tuple[Source, ast.stmt]]:
-    """Loops of the same file over a table that was found."""
-    for source, statement in found:
-        if isinstance(statement, ast.Assign | ast.AnnAssign):
-            tables = {node.id for node in ast.walk(statement) if isinstance(node, ast.Name)}
-            for other in source.body:
-                if isinstance(other, ast.For) and tables & {
-                    node.id for node in ast.walk(other.iter) if isinstance(node, ast.Name)
-                }:
-                    yield source, other
+    return WORD + qualname if module.startswith(LAYERS) else name

@@ -241,7 +241,7 @@ class Unbuilt(mcore.Module):
 
 def test_everything_public_has_source_and_all_names_of_the_zoo_that_it_reaches_are_found(monkeypatch):
     tree, lost = CodeTree(), set()
-    found = tree._target
+    found = tree.names._target
 
     def noting(dotted, depth=0):
         node, meaning = found(dotted, depth)
@@ -249,8 +249,8 @@ def test_everything_public_has_source_and_all_names_of_the_zoo_that_it_reaches_a
             lost.add(dotted)
         return node, meaning
 
-    monkeypatch.setattr(tree, "_target", noting)
-    places = {tree.definition(place) for names in NAMES.values() for place in names.values()}
+    monkeypatch.setattr(tree.names, "_target", noting)
+    places = {tree.names.definition(place) for names in NAMES.values() for place in names.values()}
 
     reached = tree.reached(places)
 

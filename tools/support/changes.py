@@ -55,7 +55,7 @@ class Changes:
         if self.code.is_current():
             return digest
         if self._later is None or not self._later.is_current():
-            self._later = Code(self.code.tree.packages)
+            self._later = Code(self.code.tree.names.packages)
         return digest if self._later.hash_of(roots, made_of) == digest else ""
 
     def hash_of(self, row: Wanted) -> str:
@@ -82,7 +82,7 @@ class Changes:
         if found["code"] == self.hash_of(row):
             return []
         path = self.path_of(row)
-        return path or [f"{self.code.tree.definition(row.places[-1])} (its code isn't known any more)"]
+        return path or [f"{self.code.tree.names.definition(row.places[-1])} (its code isn't known any more)"]
 
     def path_of(self, row: Wanted) -> list[str]:
         """The path from a row's constructors to what has changed since it was made; empty where nothing has."""
@@ -183,7 +183,7 @@ def _differing(state: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, An
 
 
 def _modules(code: Code) -> Sequence[str]:
-    return sorted({*code.machinery, *code.tree.modules(), *(f"{package}.*" for package in FOLDERS)})
+    return sorted({*code.machinery, *code.tree.names.modules(), *(f"{package}.*" for package in FOLDERS)})
 
 
 def _digests(modules: Iterable[str]) -> dict[str, str]:

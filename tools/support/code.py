@@ -41,7 +41,7 @@ class Code:
 
     def is_current(self) -> bool:
         """Whether every file that was read is still as it was."""
-        return self.tree.is_current() and self._when() == self._changed
+        return self.tree.names.is_current() and self._when() == self._changed
 
     def _when(self) -> list[int]:
         return [path.stat().st_mtime_ns if path.is_file() else 0 for path in self._paths]

@@ -311,7 +311,7 @@ def _code_of(net: Any) -> dict[str, Any] | None:
 def _code_now(roots: list[str], made_of: list[str]) -> str:
     packages = frozenset(root.partition(":")[0].partition(".")[0] for root in roots)
     code = _code(packages)
-    if not code.tree.is_current():
+    if not code.tree.names.is_current():
         _code.cache_clear()
         code = _code(packages)
     return code.hash_of(roots, made_of)

@@ -58,7 +58,7 @@ class Wanted:
 
     def roots(self, tree: CodeTree) -> list[str]:
         """The nodes of its constructors."""
-        return sorted({tree.definition(place) for place in self.places})
+        return sorted({tree.names.definition(place) for place in self.places})
 
 
 def wanted(plan: Plan, *, excluded: bool = False) -> list[Wanted]:

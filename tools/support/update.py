@@ -321,7 +321,7 @@ class _Run:
             new["changed"] = old["changed"]
             return
         steps = why if why and old and why != [REQUEST] else row.roots(tree)
-        files = tree.files(steps[-1:] if old else steps)
+        files = tree.names.files(steps[-1:] if old else steps)
         date, commit = git.last_change(files)
         new["changed"] = {"date": date, "commit": commit, "why": why or []}
 
