@@ -86,6 +86,14 @@ DRAWN: dict[tuple[str, str], dict[str, Any]] = {
     **{("network", f"emvision_{name}"): {"filters": [16, 32, 64]} for name in ("rsunet", "rsunet_gn", "iso_rsunet")},
     ("network", "DTU2"): {**_LEVELS, "kszs": [[1, 3, 3], [1, 3, 3], [3, 3, 3]], "factors": [[1, 3, 3], [3, 3, 3]]},
 }
+# The most that norms scale by, where random ones up to 1.5 make rounding grow until float32 tells nothing: of gates in
+# a hundred layers, mostly. No lower than that needs: what is damped too much no longer depends on the image.
+CALM = {
+    **{("backbone", name): 1.3 for name in ("mobilenetv2_110d", "mobilenetv2_120d")},
+    **{("backbone", name): 1.2 for name in ("seresnet101", "seresnet152", "legacy_seresnet101", "legacy_seresnet152")},
+    **{("backbone", name): 1.2 for name in ("ecaresnet101d", "resnest200e", "resnest269e", "efficientnetv2_s")},
+    ("backbone", "efficientnet_b7"): 1.4,
+}
 # What feeds necks and heads, and (channels, stride) of its maps, finest first.
 FED, FEATURES = "resnet18", ((64, 4), (128, 8), (256, 16), (512, 32))
 # Heads that want a pyramid of equal channels are fed through this neck.
@@ -167,8 +175,10 @@ def declared(kind: str, name: str) -> dict[str, Any]:
 
     Arguments that all parts of a kind share are told for each of them, whether or not it takes them.
     """
+    calm = {"calm": CALM[kind, name]} if (kind, name) in CALM else {}
     fed = {"neck": FEATURES, "head": LEVELS if name in ON_PYRAMID else FEATURES}.get(kind, ())
     return {
+        **calm,
         "arguments": {**_common(kind), **OTHERWISE.get((kind, name), {}), **CHECKED.get((kind, name), {})},
         "fed": [list(level) for level in fed],
         "channels": CHANNELS.get((kind, name)),

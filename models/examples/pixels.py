@@ -47,6 +47,11 @@ OTHERWISE: dict[tuple[str, str], Sizes] = {
     ("network", "AlexNet"): ((1, 64, 72), (2, 79, 67), (3, 67, 80)),
     ("network", "SSD300"): LARGE,
     ("backbone", "ssd_vgg16"): LARGE,
+    # Halves the size five times without padding.
+    ("backbone", "inception_v3"): ((1, 80, 96), (2, 107, 91), (1, 91, 80)),
+    ("backbone", "rsunet"): ((1, 2, 32, 64), (2, 3, 48, 33), (1, 4, 33, 32)),
+    # Its norms need more than a few voxels at the coarsest level.
+    ("backbone", "plain_encoder"): ((1, 16, 32, 48), (2, 24, 40, 32), (1, 17, 33, 40)),
     ("block", "*Pool2DFlatten"): ((1, 6, 6), (2, 8, 8), (3, 9, 9)),
     ("block", "View"): ((1, 16, 12), (2, 12, 20), (3, 18, 10)),
     ("block", "SplitTuple"): ((2, 16, 12), (4, 12, 20), (6, 17, 11)),

@@ -154,6 +154,25 @@ def test_what_a_constructor_drew_itself_and_constants_stay():
     assert after["1.running_var"].min() >= 0.5
 
 
+def test_calm_norms_are_bounded_and_told_of_their_rows_alone():
+    gains = [v.numpy() for k, v in built("backbone", "ecaresnet101d").state_dict().items() if k.endswith("bn3.weight")]
+    wide = [v.numpy() for k, v in built("backbone", "resnet18").state_dict().items() if k.endswith("bn2.weight")]
+
+    assert 1.15 < max(gain.max() for gain in gains) <= 1.2
+    assert max(gain.max() for gain in wide) > 1.4
+    assert declared("backbone", "ecaresnet101d")["calm"] == 1.2
+    assert "calm" not in declared("backbone", "resnet18")
+
+
+def test_a_calmed_network_still_depends_on_its_image():
+    net = built("backbone", "mobilenetv2_120d")
+    first, second = (drawn([(1, 3, 64, 48)], seed) for seed in (0, 1))
+
+    with mcore.no_grad():
+        for a, b in zip(net(*first), net(*second), strict=True):
+            assert difference(a.numpy(), b.numpy()) > 100 * DEEP
+
+
 def fpn_head(name, **given):
     """A head of two maps."""
     return Unbuilt(constructor("head", name), given).build(Feeds((8, 8), (4, 8), 2)).eval()
