@@ -1,6 +1,7 @@
 """Fresh interpreters: with another engine, or with packages that cannot be imported."""
 
 import os
+import signal
 import subprocess
 import sys
 import textwrap
@@ -61,6 +62,11 @@ def _command(
     variables.update(environment or {})
     program = _HIDE.format(names=tuple(without)) + textwrap.dedent(code)
     return [sys.executable, "-c", program], variables
+
+
+def hear_interrupts() -> None:
+    """For `preexec_fn`: a program hears Ctrl-C, though a shell that runs the tests in the background made them deaf."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def run(code: str, **options) -> str:

@@ -151,7 +151,7 @@ def test_every_block_says_its_language_and_every_link_leads_to_a_file(page):
     prose = re.sub(r"```.*?```", "", text, flags=re.DOTALL)
     links = [link for link in re.findall(r"\]\(([^)#]+)[^)]*\)", prose) if "://" not in link]
 
-    assert {block.language for block in blocks_of(text)} <= {"python", "console", "text", "yaml"}
+    assert {block.language for block in blocks_of(text)} <= {"python", "console", "text", "toml", "yaml"}
     assert not [link for link in links if not (page.parent / link).exists()]
 
 

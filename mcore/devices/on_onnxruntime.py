@@ -19,6 +19,10 @@ if TYPE_CHECKING:
 _NODE = re.compile(r'In Node, \("[^"]*", (\w+), "([^"]*)", -?\d+\)')
 
 
+# Kinds whose provider is a library of its own beside the runtime.
+_LIBRARIES = ("cuda", "tensorrt", "openvino")
+
+
 class OnnxRuntime(Device):
     """A graph as ONNX Runtime runs it on one execution provider.
 
@@ -76,7 +80,7 @@ def _has(kind: str) -> bool:
     """Whether the installed runtime has the provider of this kind: its library first, which needs no import."""
     found = importlib.util.find_spec("onnxruntime")
     place = Path(found.origin).parent / "capi" if found and found.origin else Path()
-    if not [*place.glob(f"*onnxruntime_providers_{kind}.*")]:
+    if kind in _LIBRARIES and not [*place.glob(f"*onnxruntime_providers_{kind}.*")]:
         return False
     import onnxruntime
 

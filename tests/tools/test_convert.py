@@ -15,7 +15,7 @@ import pytest
 import mcore
 import models
 from mcore.verify import read_arrays, verify
-from tests.isolation import ROOT, failure, run
+from tests.isolation import ROOT, failure, hear_interrupts, run
 from tools.cli import main
 from tools.convert import bytes_of, convert
 from tools.support.targets import Target
@@ -344,6 +344,7 @@ def command(out, *words, hang="no"):
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
+        preexec_fn=hear_interrupts,
     )
 
 

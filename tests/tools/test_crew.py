@@ -9,7 +9,7 @@ import time
 import psutil
 import pytest
 
-from tests.isolation import ROOT
+from tests.isolation import ROOT, hear_interrupts
 from tests.tools import jobs
 from tools.support.crew import Crew, Job
 
@@ -222,6 +222,7 @@ def script(tmp_path, end):
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
+        preexec_fn=hear_interrupts,
     )
 
 

@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from tests.isolation import ROOT
+from tests.isolation import ROOT, hear_interrupts
 from tools.cli import main
 from tools.support import gate, store, update, why
 from tools.support.update import Options
@@ -250,6 +250,7 @@ def test_rows_that_are_left_as_they_were_show_that_they_are_stale_until_they_are
     assert copied.statuses("own_first") == dict.fromkeys(DEVICES, "ok")
 
 
+@pytest.mark.long
 def test_code_that_is_as_it_was_again_is_not_stale_any_more(copied):
     copied.write(PARTS.replace("2 * x", "3 * x"))
     copied.run(only="block/own_second")
@@ -273,6 +274,7 @@ def test_a_constructor_that_refuses_is_a_row_with_its_error_and_stops_no_other(c
     assert again(copied.run()) == {}
 
 
+@pytest.mark.long
 def test_a_row_whose_code_is_edited_while_it_is_made_is_made_again(project):
     running = subprocess.Popen(
         project.command("--only", "block/own_*"), env=project.environment, cwd=project.folder, stdout=subprocess.PIPE,
@@ -295,6 +297,7 @@ def test_a_row_whose_code_is_edited_while_it_is_made_is_made_again(project):
     assert again(project.run()) == {}
 
 
+@pytest.mark.long
 def test_a_name_that_is_no_longer_excluded_is_a_row_as_any_other(project):
     (project.folder / "plan.yaml").write_text("exclusions: {attention: {ECA: for now}}")
     project.run("--plan", "plan.yaml", "--exclusions", only="attention/ECA")
@@ -429,7 +432,7 @@ def test_a_second_run_at_once_refuses_and_names_the_first_or_waits_for_it(copied
 def test_a_run_that_is_stopped_keeps_what_was_done_and_the_next_goes_on(project):
     running = subprocess.Popen(
         project.command("--only", "block/own_*", "--only", "attention/*"), env=project.environment, cwd=project.folder,
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=hear_interrupts,
     )  # fmt: skip
     artifacts, deadline = project.out / "artifacts", time.monotonic() + 240
     while len([path for path in artifacts.glob("[!.]*") if path.is_dir()] if artifacts.is_dir() else ()) < 3:
@@ -592,6 +595,7 @@ def test_a_cell_that_became_stale_and_then_wrong_is_worse_all_the_same(committed
     ]
 
 
+@pytest.mark.long
 def test_a_terminated_run_keeps_what_was_done(project):
     running = subprocess.Popen(
         project.command("--only", "attention/*"), env=project.environment, cwd=project.folder,

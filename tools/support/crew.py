@@ -174,7 +174,7 @@ class Crew:
 
     def _send(self, one: _Worker) -> None:
         assert one.job is not None
-        one.since = time.monotonic()
+        one.since, one.begun = time.monotonic(), False
         # A worker that has just died is seen by its end.
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):
             one.pipe.send((one.job.function, one.job.arguments))
@@ -203,7 +203,10 @@ class Crew:
         one.process.join(0.0 if overdue else 1.0)
         return self._ended(one, overdue=overdue)
 
-    def _told(self, one: _Worker, kind: Kind | Literal["ready"], value: Any) -> Outcome | None:
+    def _told(self, one: _Worker, kind: Kind | Literal["ready", "begun"], value: Any) -> Outcome | None:
+        if kind == "begun":
+            one.begun = True
+            return None
         if kind == "ready":
             one.ready = True
             if one.job is not None:
@@ -227,6 +230,10 @@ class Crew:
                 '`if __name__ == "__main__":`, since each worker imports it.'
             )
         if job is None:
+            return None
+        if not one.begun and not overdue:
+            # It was killed while it had none, and never saw this one.
+            self._waiting.appendleft(job)
             return None
         if overdue:
             return Outcome(job, "timed out", error=f"not done after {job.timeout:g} s", seconds=seconds)
@@ -273,6 +280,8 @@ class _Worker:
         self.process = context.Process(target=worker.work, args=(theirs, str(log), tuple(modules)), daemon=True)
         self.job: Job | None = None
         self.ready = False
+        # Whether it has taken the job that it was sent.
+        self.begun = False
         self.since = time.monotonic()
         self.log = log
         with _variables(environment), _interrupts_held():

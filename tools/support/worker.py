@@ -15,7 +15,9 @@ from multiprocessing import connection, parent_process
 
 
 def work(pipe: connection.Connection, log: str, modules: Sequence[str]) -> None:
-    """Does jobs as they come: `(function, arguments)` is answered with `("done", value)` or `("raised", line)`."""
+    """Does jobs as they come: `(function, arguments)` is answered with `("begun", None)`, and then with
+    `("done", value)` or `("raised", line)`.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_leave_with_parent, daemon=True).start()
     _print_to(log)
@@ -26,6 +28,7 @@ def work(pipe: connection.Connection, log: str, modules: Sequence[str]) -> None:
     with contextlib.suppress(EOFError, OSError):
         while True:
             sent = pipe.recv_bytes()
+            pipe.send(("begun", None))
             os.ftruncate(1, 0)  # what is printed from here on belongs to this job
             pipe.send_bytes(_answer(sent))
             gc.collect()
