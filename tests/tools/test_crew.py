@@ -26,7 +26,7 @@ def done(crew, *wanted):
     return {outcome.job.name: outcome for outcome in crew.outcomes()}
 
 
-def gone(pid, seconds=10.0):
+def assert_gone(pid, seconds=10.0):
     """Waits until a process has ended; raises AssertionError where it doesn't."""
     limit = time.monotonic() + seconds
     while psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE:
@@ -68,7 +68,7 @@ def test_a_job_that_hangs_is_killed_with_all_it_started(crew, tmp_path):
     assert (found["hangs"].kind, found["hangs"].error) == ("timed out", "not done after 2 s")
     assert found["good"].value == 8
     for pid in (tmp_path / "pids").read_text().split():
-        gone(int(pid))
+        assert_gone(int(pid))
 
 
 def test_time_counts_from_the_moment_a_job_begins():
@@ -152,7 +152,7 @@ def test_a_worker_that_is_killed_between_jobs_is_replaced():
     with Crew(1, 1 << 30) as crew:
         pid = done(crew, Job("who", jobs.who))["who"].value
         os.kill(pid, signal.SIGKILL)
-        gone(pid)
+        assert_gone(pid)
 
         assert done(crew, Job("after", jobs.double, (3,)))["after"].value == 6
 
@@ -173,7 +173,7 @@ def test_leaving_kills_what_runs(tmp_path):
 
     assert crew.running == []
     for pid in (tmp_path / "pids").read_text().split():
-        gone(int(pid))
+        assert_gone(int(pid))
 
 
 @pytest.mark.parametrize(
@@ -245,7 +245,7 @@ def test_ctrl_c_leaves_nothing_running(tmp_path):
     assert error.strip().endswith("KeyboardInterrupt")
     assert error.count("Traceback") == 1
     for pid in started:
-        gone(pid)
+        assert_gone(pid)
 
 
 def test_a_worker_ends_with_the_process_that_started_it(tmp_path):
@@ -255,7 +255,7 @@ def test_a_worker_ends_with_the_process_that_started_it(tmp_path):
     program.kill()
     program.communicate(timeout=60)
 
-    gone(worker)
+    assert_gone(worker)
     os.kill(child, signal.SIGKILL)  # what a job started knows nothing of crews
 
 
