@@ -64,7 +64,23 @@ def _command(
     return [sys.executable, "-c", program], variables
 
 
-def hear_interrupts() -> None:
+def started(
+    command: Sequence[str], environment: Mapping[str, str], *, cwd: str | os.PathLike[str] | None = None
+) -> "subprocess.Popen[str]":
+    """A program in a session of its own, which hears Ctrl-C, and whose output is read by `communicate`."""
+    return subprocess.Popen(
+        command,
+        env=environment,
+        cwd=cwd,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        preexec_fn=_hear_interrupts,
+    )
+
+
+def _hear_interrupts() -> None:
     """For `preexec_fn`: a program hears Ctrl-C, though a shell that runs the tests in the background made them deaf."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 

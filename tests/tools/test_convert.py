@@ -3,7 +3,6 @@
 import json
 import os
 import signal
-import subprocess
 import sys
 import time
 from pathlib import Path
@@ -15,7 +14,7 @@ import pytest
 import mcore
 import models
 from mcore.verify import read_arrays, verify
-from tests.isolation import ROOT, failure, hear_interrupts, run
+from tests.isolation import ROOT, failure, run, started
 from tools.cli import main
 from tools.convert import bytes_of, convert
 from tools.support.targets import Target
@@ -337,15 +336,7 @@ def test_where_all_fail_the_code_is_one(tmp_path, capsys):
 def command(out, *words, hang="no"):
     """`mcore convert`, started in a session of its own."""
     environment = {**os.environ, "MCORE_TEST_HANG": hang, "PYTHONPATH": str(ROOT)}
-    return subprocess.Popen(
-        [sys.executable, "-m", "tools.cli", "convert", *words, "--out", str(out)],
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-        preexec_fn=hear_interrupts,
-    )
+    return started([sys.executable, "-m", "tools.cli", "convert", *words, "--out", str(out)], environment)
 
 
 def until(condition, program, seconds=120):

@@ -2,14 +2,13 @@
 
 import os
 import signal
-import subprocess
 import sys
 import time
 
 import psutil
 import pytest
 
-from tests.isolation import ROOT, hear_interrupts
+from tests.isolation import ROOT, started
 from tests.tools import jobs
 from tools.support.crew import Crew, Job
 
@@ -215,15 +214,7 @@ def script(tmp_path, end):
     path = tmp_path / "program.py"
     path.write_text(f"{_SCRIPT}\n{end}\n")
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    return subprocess.Popen(
-        [sys.executable, str(path), str(tmp_path / "pids")],
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-        preexec_fn=hear_interrupts,
-    )
+    return started([sys.executable, str(path), str(tmp_path / "pids")], environment)
 
 
 def pids(tmp_path, program):

@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from tests.isolation import ROOT, hear_interrupts
+from tests.isolation import ROOT, started
 from tools.cli import main
 from tools.support import gate, store, update, why
 from tools.support.update import Options
@@ -82,6 +82,16 @@ class Project:
             self.command(*chosen, *words, **options), env=self.environment, cwd=self.folder, capture_output=True,
             text=True, timeout=280,
         )  # fmt: skip
+
+    def midway(self, *words):
+        """A run that goes on, and has made three artifacts."""
+        running = started(self.command(*words), self.environment, cwd=self.folder)
+        artifacts, deadline = self.out / "artifacts", time.monotonic() + 240
+        while len([path for path in artifacts.glob("[!.]*") if path.is_dir()] if artifacts.is_dir() else ()) < 3:
+            assert running.poll() is None, running.communicate()
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+        return running
 
     def table(self):
         return json.loads((self.out / "table.json").read_text(encoding="utf-8"))
@@ -430,15 +440,8 @@ def test_a_second_run_at_once_refuses_and_names_the_first_or_waits_for_it(copied
 
 
 def test_a_run_that_is_stopped_keeps_what_was_done_and_the_next_goes_on(project):
-    running = subprocess.Popen(
-        project.command("--only", "block/own_*", "--only", "attention/*"), env=project.environment, cwd=project.folder,
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=hear_interrupts,
-    )  # fmt: skip
-    artifacts, deadline = project.out / "artifacts", time.monotonic() + 240
-    while len([path for path in artifacts.glob("[!.]*") if path.is_dir()] if artifacts.is_dir() else ()) < 3:
-        assert running.poll() is None, running.communicate()
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
+    running = project.midway("--only", "block/own_*", "--only", "attention/*")
+    artifacts = project.out / "artifacts"
     running.send_signal(signal.SIGINT)
     _, said = running.communicate(timeout=60)
 
@@ -597,15 +600,7 @@ def test_a_cell_that_became_stale_and_then_wrong_is_worse_all_the_same(committed
 
 @pytest.mark.long
 def test_a_terminated_run_keeps_what_was_done(project):
-    running = subprocess.Popen(
-        project.command("--only", "attention/*"), env=project.environment, cwd=project.folder,
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-    )  # fmt: skip
-    artifacts, deadline = project.out / "artifacts", time.monotonic() + 240
-    while len([path for path in artifacts.glob("[!.]*") if path.is_dir()] if artifacts.is_dir() else ()) < 3:
-        assert running.poll() is None, running.communicate()
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
+    running = project.midway("--only", "attention/*")
     running.terminate()
     _, said = running.communicate(timeout=60)
 
