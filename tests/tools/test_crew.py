@@ -156,6 +156,18 @@ def test_a_worker_that_is_killed_between_jobs_is_replaced():
         assert done(crew, Job("after", jobs.double, (3,)))["after"].value == 6
 
 
+def test_a_job_whose_worker_died_before_it_took_it_goes_to_another():
+    with Crew(1, 1 << 30) as crew:
+        pid = done(crew, Job("who", jobs.who))["who"].value
+        os.kill(pid, signal.SIGSTOP)  # it can't take what it is sent now
+        crew.add(Job("after", jobs.double, (3,)))
+        os.kill(pid, signal.SIGKILL)
+
+        (outcome,) = crew.outcomes()
+
+    assert (outcome.kind, outcome.value) == ("done", 6)
+
+
 def left_at_the_first_outcome(crew, *wanted):
     with crew:
         for job in wanted:
