@@ -81,6 +81,7 @@ def _row(kind, parts, names, *, draw):
         "parameters": int(10 ** draw.uniform(2, 8.3)),
         "multiply_adds": None if draw.random() < 0.05 else int(10 ** draw.uniform(5, 11)),
         "code": f"{draw.randrange(1 << 128):032x}",
+        "own": f"{draw.randrange(1 << 128):032x}",
         "request": f"{draw.randrange(1 << 128):032x}",
         "changed": {
             "date": f"2026-{draw.randrange(1, 12):02d}-{draw.randrange(1, 29):02d}T12:00:00Z",

@@ -223,6 +223,22 @@ def test_code_that_gives_the_same_artifact_keeps_what_devices_said(copied):
     assert copied.row("own_third")["changed"]["why"][-1] == "own_parts:Third.forward"
 
 
+def test_another_exporter_makes_rows_again_and_is_no_change_of_theirs(copied):
+    before = copied.row("own_third")["changed"]
+    table, code = copied.table(), json.loads((copied.out / "code.json").read_text())
+    for row in table["rows"]:
+        row["code"] = code["rows"][f"{row['kind']}/{row['name']}"]["hash"] = "0" * 16
+    exporter = "mcore.exchange.export"
+    code["files"][exporter] = code["states"]["now"]["machinery"][exporter] = "0" * 16
+    (copied.out / "table.json").write_text(json.dumps(table))
+    (copied.out / "code.json").write_text(json.dumps(code))
+
+    done = copied.run()
+
+    assert set(again(done).values()) == {exporter}
+    assert copied.row("own_third")["changed"] == before
+
+
 def test_a_device_that_is_new_is_tried_on_the_artifacts_that_are_there(copied):
     done = copied.run(devices=[*DEVICES, "openvino-cpu"])
 

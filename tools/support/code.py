@@ -36,8 +36,12 @@ class Code:
 
     def hash_of(self, roots: Iterable[str], made_of: Collection[str] | None) -> str:
         """The hash of all that a row is made of, and of what makes its artifact."""
-        said = [self.tree.hash_of(roots, made_of), *(f"{name} {digest}" for name, digest in self.machinery.items())]
+        said = [self.own_hash_of(roots, made_of), *(f"{name} {digest}" for name, digest in self.machinery.items())]
         return digest_of("\n".join(said))[:DIGITS]
+
+    def own_hash_of(self, roots: Iterable[str], made_of: Collection[str] | None) -> str:
+        """The hash of all that a row is made of, alone."""
+        return self.tree.hash_of(roots, made_of)[:DIGITS]
 
     def is_current(self) -> bool:
         """Whether every file that was read is still as it was."""

@@ -21,8 +21,8 @@ from tools.support.rows import KINDS
 
 FORMAT = 1
 # What every row has, of the table and of what is known of its code, and every state of the code.
-_ROW = ("kind", "name", "parts", "folder", "layers", "parameters", "fingerprint", "code", "request", "changed", "error",
-        "excluded", "excused", "cells")  # fmt: skip
+_ROW = ("kind", "name", "parts", "folder", "layers", "parameters", "fingerprint", "code", "own", "request", "changed",
+        "error", "excluded", "excused", "cells")  # fmt: skip
 _CODE, _STATE = ("hash", "state"), ("machinery", "nodes")
 TABLE, CODE, LOCK = "table.json", "code.json", ".table.lock"
 

@@ -317,7 +317,9 @@ class _Run:
         new["code"] = self.changes.hash_made({*row.roots(tree), *made["roots"]}, made_of)
         if not new["code"]:
             self.summary.notes.append(f"{row.key}: its code was edited while it was made; the next run makes it again.")
-        if old and (old["code"], old["request"]) == (new["code"], new["request"]):
+        new["own"] = self.changes.code.own_hash_of({*row.roots(tree), *made["roots"]}, made_of)
+        if old and (old["own"], old["request"]) == (new["own"], new["request"]):
+            # Made again for another exporter, or to look: the row itself hasn't changed.
             new["changed"] = old["changed"]
             return
         steps = why if why and old and why != [REQUEST] else row.roots(tree)

@@ -48,7 +48,7 @@ def _row(row: Wanted, found: Mapping[str, Any] | None, changes: Changes) -> Iter
     else:
         yield f"{row.key}: as its code is now"
     changed = found["changed"]
-    yield f"  last made again for a change of {changed['date'] or '?'}, commit {(changed['commit'] or 'none')[:12]}:"
+    yield f"  last changed on {changed['date'] or '?'}, commit {(changed['commit'] or 'none')[:12]}:"
     yield from _steps(changed["why"])
 
 
