@@ -13,6 +13,8 @@ from dataclasses import dataclass
 
 from mcore.checkpoint.errors import PathEscape
 
+# Characters of an id that name a folder of records or events.
+SHARD = 4
 _STEP = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@+-]{0,199}")
 
 
@@ -100,6 +102,20 @@ def blob_key(sha256: str) -> str:
     return f"blobs/sha256/{sha256[:2]}/{sha256[2:]}"
 
 
+def record_key(id: str) -> str:
+    """The key of a record. Its folder is the id's beginning, another every twelve days, so that what is new is near.
+
+    >>> record_key("01J5ZK3V7Q8W9XTBYAZCDEFGHJ")
+    'records/01J5/01J5ZK3V7Q8W9XTBYAZCDEFGHJ.json'
+    """
+    return f"records/{id[:SHARD]}/{id}.json"
+
+
+def event_key(id: str, checkpoint: str) -> str:
+    """The key of an event, which names the checkpoint too: the events of one are found without reading the others."""
+    return f"events/{id[:SHARD]}/{id}-{checkpoint}.json"
+
+
 def checked_key(key: str) -> str:
     """`key`, if it stays inside the store.
 
@@ -111,4 +127,4 @@ def checked_key(key: str) -> str:
     return key
 
 
-__all__ = ["Kept", "Store", "blob_key", "checked_key"]
+__all__ = ["Kept", "Store", "blob_key", "checked_key", "event_key", "record_key"]
