@@ -94,8 +94,8 @@ def _readable(repo: Repository, *, skip: Iterable[str]) -> list[Record]:
             continue  # another collector took it meanwhile
         except (SchemaError, LimitExceeded) as error:
             raise SchemaError(
-                f"gc: {error} Nobody knows which blobs it names, so none are freed: put a copy in its place, or take it "
-                f"out of {RECORDS}."
+                f"gc: {error} Nobody knows which blobs it names, so none are freed: put a copy in its place, or take "
+                f"it out of {RECORDS}."
             ) from error
     return found
 
