@@ -32,7 +32,8 @@ Kind = Literal["done", "raised", "crashed", "timed out"]
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS"), "1")
 # Seconds in which a worker is up, however loaded the machine is.
 STARTING = 300.0
-# A worker that holds more than this after a job is replaced: what a large one took, allocators rarely give back.
+# A worker that holds more than its share of the memory after a job is replaced: what a large one took, allocators
+# rarely give back. Less than this is never too much: what a new worker imports and reads first takes seconds.
 KEPT = 1 << 30
 
 
@@ -215,7 +216,7 @@ class Crew:
         assert one.job is not None
         outcome = Outcome(one.job, kind, seconds=time.monotonic() - one.since, **{_FIELDS[kind]: value})
         one.job = None
-        if self._resident(one) > KEPT:
+        if self._resident(one) > max(KEPT, self.memory // (2 * self.most)):
             self._dismiss(one)
         return outcome
 
