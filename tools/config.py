@@ -1,7 +1,6 @@
 """`mcore config`: checks a configuration, shows it in full, documents it, writes its class or a schema."""
 
 import argparse
-import importlib
 import json
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from models.utils.summary import parameters
 from models.writing.describe import sketched
 from models.writing.resolved import resolved
 from models.writing.schema import schema
+from tools.options import add_plugin, add_set, import_plugins, refuse_twice
 
 EXAMPLE = "mcore config check experiment.yaml --set head.num_classes=5"
 
@@ -27,12 +27,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     ):
         action = actions.add_parser(name, help=help_, description=f"{help_[0].upper()}{help_[1:]}.")
         action.add_argument("file", metavar="FILE", help="a YAML or JSON file")
-        action.add_argument(
-            "--set", action="append", default=[], metavar="PATH=VALUE", dest="settings", help="may be repeated"
-        )
-        action.add_argument(
-            "--plugin", action="append", default=[], metavar="MODULE", help="a module to import that registers parts"
-        )
+        add_set(action, "", metavar="PATH=VALUE")
+        add_plugin(action)
         if name == "source":
             action.add_argument("--name", default="Net", help="of the class")
     action = actions.add_parser("schema", help="a JSON Schema for editors", description="A JSON Schema for editors.")
@@ -43,8 +39,8 @@ def run(arguments: argparse.Namespace) -> None:
     if arguments.action == "schema":
         _schema(arguments.out)
         return
-    for plugin in arguments.plugin:
-        importlib.import_module(plugin)
+    import_plugins(arguments.plugin)
+    refuse_twice(arguments.settings)
     read = config.read(arguments.file, arguments.settings)
     if arguments.action == "describe":
         print(models.describe(arguments.file, arguments.settings), end="")

@@ -4,7 +4,7 @@ import argparse
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from mcore.config import parse
+from tools.options import add_plugin, add_set, refuse_twice, settings_of
 from tools.support.conversion import TIMEOUT, Result, convert
 from tools.support.units import bytes_of
 
@@ -19,13 +19,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     what.add_argument("--config", nargs="+", metavar="FILE", help="configurations")
     parser.add_argument("--neck", metavar="NAME", help="behind the backbones")
     parser.add_argument("--head", metavar="NAME", help="behind the backbones or the neck")
-    parser.add_argument(
-        "--set",
-        action="append",
-        default=[],
-        metavar="ARGUMENT=VALUE",
-        dest="settings",
-        help="of networks argument=value; of parts head.num_classes=10; an override of configurations; may be repeated",
+    add_set(
+        parser,
+        "of networks argument=value; of parts head.num_classes=10; an override of configurations",
     )
     parser.add_argument("--out", default="exports", metavar="FOLDER", help="where their folders stand (exports)")
     parser.add_argument("--overwrite", action="store_true", help="make again what is current, too")
@@ -42,11 +38,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--jobs", type=int, metavar="N", help="processes at a time (one for each processor)")
     parser.add_argument("--memory", metavar="SIZE", help="that they may need, as 8G (half of what is available)")
     parser.add_argument("--timeout", type=float, metavar="SECONDS", help=f"for each target ({TIMEOUT:g} of several)")
-    parser.add_argument("--plugin", action="append", default=[], metavar="MODULE", help="a module that registers parts")
+    add_plugin(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """The exit code: 0 where all went well, 1 where all failed, 3 where some did."""
+    refuse_twice(arguments.settings)
     settings = {"overrides": arguments.settings} if arguments.config else {"parameters": _settings(arguments)}
     results = convert(
         network=arguments.network,
@@ -77,18 +74,15 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _settings(arguments: argparse.Namespace) -> dict[str, Any]:
     """Parameters as `convert` takes them: of parts, by part."""
+    if not arguments.backbone:
+        return settings_of(arguments.settings)
     given: dict[str, Any] = {}
-    for setting in arguments.settings:
-        path, equals, text = setting.partition("=")
+    fits = "part.argument=value, as in head.num_classes=10"
+    for path, value in settings_of(arguments.settings, fits=fits).items():
         part, dot, key = path.partition(".")
-        if not equals or not path or (arguments.backbone and not (dot and key)):
-            meant = "part.argument=value, as in head.num_classes=10" if arguments.backbone else "argument=value"
-            raise ValueError(f"--set {setting}: write {meant}")
-        value, _ = parse(text, f"--set {setting}")
-        if arguments.backbone:
-            given.setdefault(part, {})[key] = value
-        else:
-            given[path] = value
+        if not (dot and key):
+            raise ValueError(f"--set {path}: write {fits}")
+        given.setdefault(part, {})[key] = value
     return given
 
 

@@ -1,7 +1,6 @@
 """`mcore show`: the layers of a network or of a configuration's, what each sees, and a drawing of its parts."""
 
 import argparse
-import importlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -9,11 +8,11 @@ from typing import Any
 import mcore
 import models
 from mcore import registry, signatures
-from mcore.config import parse
 from mcore.exchange.receptive import receptive_fields
 from models.component import Unbuilt
 from models.utils.summary import Row, parameters, summary
 from models.writing.drawing import drawing
+from tools.options import add_plugin, add_set, import_plugins, refuse_twice, settings_of
 
 EXAMPLE = "mcore show resnet50 --size 1,3,224,224"
 ENDINGS = (".yaml", ".yml", ".json")
@@ -26,22 +25,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="append",
         help="of the input, as 1,3,224,224; once for each where there are several; without it, parameters only",
     )
-    parser.add_argument(
-        "--set",
-        action="append",
-        default=[],
-        metavar="ARGUMENT=VALUE",
-        dest="settings",
-        help="an argument of the constructor, or an override of the configuration; may be repeated",
-    )
-
+    add_set(parser, "an argument of the constructor, or an override of the configuration")
     parser.add_argument("--svg", metavar="FILE", help="also draw the graph of its parts")
-    parser.add_argument("--plugin", action="append", default=[], metavar="MODULE", help="a module that registers parts")
+    add_plugin(parser)
 
 
 def run(arguments: argparse.Namespace) -> None:
-    for plugin in arguments.plugin:
-        importlib.import_module(plugin)
+    import_plugins(arguments.plugin)
     net = network_of(arguments.name, arguments.settings)
     if arguments.svg:
         Path(arguments.svg).write_text(drawing(net), encoding="utf-8")
@@ -59,14 +49,10 @@ def run(arguments: argparse.Namespace) -> None:
 
 
 def network_of(name: str, settings: Sequence[str]) -> Any:
+    refuse_twice(settings)
     if name.endswith(ENDINGS) or Path(name).is_file():
         return models.from_config(name, overrides=settings)
-    given = {}
-    for setting in settings:
-        key, equals, value = setting.partition("=")
-        if not equals:
-            raise ValueError(f"--set {setting}: write argument=value")
-        given[key], _ = parse(value, f"--set {setting}")
+    given = settings_of(settings)
     constructor = registry.lookup(name).load()
     net = models.create(name, **given)
     if isinstance(net, Unbuilt):

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import importlib
 import sys
 from pathlib import Path
 
+from tools.options import add_plugin, import_plugins
 from tools.support.units import bytes_of
 
 EXAMPLE = """mcore table --out table/ --only 'resnet*'
@@ -28,7 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--since", metavar="COMMIT", help="rows whose code was another then; with --check: compare with it"
     )
     choice.add_argument("--plan", metavar="FILE", help="priority, exclusions and excused cells (default: the zoo's)")
-    choice.add_argument("--plugin", action="append", default=[], metavar="MODULE", help="a module that registers parts")
+    add_plugin(choice)
     how = parser.add_argument_group("how")
     how.add_argument("--devices", metavar="NAME,NAME", help="devices to check on (default: all); 'list' lists them")
     how.add_argument("--jobs", type=int, metavar="N", help="processes at a time (default: one a processor)")
@@ -47,23 +47,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    for plugin in arguments.plugin:
-        _import(plugin)
+    import_plugins(arguments.plugin)
     _refuse(arguments)
     if arguments.words:
         return _why(arguments)
     if arguments.devices == "list":
         return _list()
     return _check(arguments) if arguments.check else _update(arguments)
-
-
-def _import(plugin: str) -> None:
-    try:
-        importlib.import_module(plugin)
-    except Exception as error:
-        # Somebody else's code: any error of it is one line.
-        lines = str(error).splitlines() or [""]
-        raise ImportError(f"--plugin {plugin}: {type(error).__name__}: {lines[0]}") from error
 
 
 def _refuse(arguments: argparse.Namespace) -> None:
@@ -77,6 +67,8 @@ def _refuse(arguments: argparse.Namespace) -> None:
             )
     if arguments.check and arguments.words:
         raise ValueError("--check and why are two commands; give one of them")
+    if arguments.since is not None and not arguments.since.strip():
+        raise ValueError("--since: write a commit, a branch or a tag, as in --since HEAD~3")
     for name, seconds in (("--timeout", arguments.timeout), ("--slow", arguments.slow)):
         if not seconds > 0:
             raise ValueError(f"{name} {seconds:g}: write a number of seconds above 0")

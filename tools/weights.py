@@ -7,6 +7,7 @@ import mcore
 from models.utils.align import align
 from models.utils.layouts import layouts, unwrapped, write_table
 from models.utils.weights import load_weights
+from tools.options import add_set
 from tools.show import network_of, size_of
 
 EXAMPLE = "mcore weights align resnet50 theirs.pth --set num_classes=1000 --out table.json"
@@ -21,9 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action = actions.add_parser(name, help=help_, description=f"{help_[0].upper()}{help_[1:]}.")
         action.add_argument("model", metavar="MODEL", help="a name of mcore list, or a configuration")
         action.add_argument("file", metavar="FILE", help="weights: .safetensors, .pth or .pt")
-        action.add_argument(
-            "--set", action="append", default=[], metavar="ARGUMENT=VALUE", dest="settings", help="may be repeated"
-        )
+        add_set(action, "")
         if name == "align":
             action.add_argument("--size", help="of an image the network takes; its layers are then read as they run")
             action.add_argument("--out", metavar="FILE", default="table.json", help="where to write the table")

@@ -7,6 +7,10 @@ equal code all the way down, and where two differ, a path leads to what changed.
 A table of choices (activations, attentions) names more classes of modules than a network is made of. Where those that
 are in it are known, the others are left out: they change nothing there.
 
+What isn't seen: names that are made at run time (`getattr(self, name)`, components that `models.create` makes from a
+string that isn't written out), files of data, what a decorator of another package does, libraries. What is seen though
+it changes nothing: text below an attribute of a class, which documents it; a local annotation without a value.
+
 Source: R. Merkle, "A Digital Signature Based on a Conventional Encryption Function", CRYPTO '87. Definitions that use
 each other are hashed together, as strongly connected components (R. Tarjan, SIAM J. Comput. 1(2), 1972).
 """

@@ -93,6 +93,14 @@ def test_a_mistake_is_told_with_its_place(written, text, said):
         plan.read(written(text))
 
 
+def test_a_part_of_another_package_may_stand_in_the_plan(written, monkeypatch):
+    monkeypatch.setattr(plan, "available", lambda kind: ["own_block"] if kind == "block" else [])
+
+    told = plan.read(written("priority: [own_block]\ncells: {block: {own_block: {reference: for now}}}"))
+
+    assert told.priority == ("own_block",)
+
+
 def test_all_mistakes_are_told_at_once(written):
     with pytest.raises(ConfigError) as caught:
         plan.read(written("priority: [Unett]\nexclusions: {head: {FCN: ''}}\nmore: 1"))

@@ -1,7 +1,9 @@
 """`mcore table`: only what changed is made again, for the reason that it tells; and nothing is lost on the way."""
 
+import itertools
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -12,7 +14,9 @@ import pytest
 
 from tests.isolation import ROOT, started
 from tools.cli import main
-from tools.support import gate, store, update, why
+from tools.support import gate, plan, store, update, why
+from tools.support.changes import Changes
+from tools.support.rows import Wanted, by_frequency, wanted
 from tools.support.update import Options
 
 # Parts of somebody's own package: two blocks that share a function, and one that doesn't.
@@ -529,6 +533,12 @@ def test_a_device_that_crashes_or_hangs_has_failed_and_hurts_no_other(copied):
         (["--devices", ","], "--devices ',': write names"),
         (["--plugin", "no_such_package"], "--plugin no_such_package: ModuleNotFoundError: No module named"),
         (["--since", "no-such-branch", "--only", "SE"], "'no-such-branch' is no commit"),
+        (["--since", " "], "--since: write a commit"),
+        (
+            ["--only", "Coordinate"],
+            "Coordinate is excluded (a tuple of numbers, no network)",
+        ),
+        (["--only", "UNet", "--exclusions"], "network/UNet isn't excluded; leave --exclusions out"),
     ],
 )
 def test_a_wrong_word_is_one_clear_line(words, said, tmp_path, capsys):
@@ -658,3 +668,42 @@ def test_a_row_whose_code_is_another_than_at_a_commit_is_made_again(project, tmp
     first = update.update(options)
 
     assert {line.partition(":")[0] for line in first.made} == {"attention/ECA"}
+
+
+def test_since_finds_exactly_the_rows_whose_code_was_another_at_a_commit(tmp_path):
+    rows = [row for row in wanted(plan.read()) if row.key in ("attention/ECA", "attention/SE", "block/ConvNormAct")]
+    for package in ("mcore", "models"):
+        shutil.copytree(ROOT / package, tmp_path / package, ignore=shutil.ignore_patterns("__pycache__"))
+    eca = tmp_path / "models" / "attention" / "eca.py"
+    eca.write_text(eca.read_text(encoding="utf-8").replace("def forward(self, ", "def forward(self, other, "))
+    for words in (["init", "-q"], ["add", "."], ["-c", "user.name=n", "-c", "user.email=e@x", "commit", "-qm", "then"]):
+        subprocess.run(["git", *words], cwd=tmp_path, check=True)
+
+    found = Changes(rows, {"files": {}, "rows": {}, "states": {}}).changed_since("HEAD", tmp_path / "mcore")
+
+    assert found == {"attention/ECA"}
+
+
+# --- in which order
+
+
+def test_rows_of_the_priority_list_come_first_and_then_kind_by_kind():
+    rows = wanted(plan.Plan(priority=("resnet18", "SE", "UNet")))
+
+    assert [row.key for row in rows[:3]] == ["backbone/resnet18", "attention/SE", "network/UNet"]
+    kinds = [row.kind for row in rows[3:]]
+    assert list(dict.fromkeys(kinds)) == ["network", "backbone", "neck", "head", "attention", "block"]
+    assert len(list(itertools.groupby(kinds))) == 6
+
+
+def test_layers_that_most_architectures_have_come_first():
+    names = ["block/Rare", "attention/Common", "block/Never", "network/Net", "block/Also"]
+    rows = [Wanted(*name.split("/"), parts={}, given={}, places=()) for name in names]
+    told = [
+        {"kind": "network", "layers": {"Common": 1, "Rare": 90}},
+        {"kind": "backbone", "layers": {"Common": 2, "Also": 1}},
+        # A block that holds itself tells of no architecture.
+        {"kind": "block", "layers": {"Never": 5, "Rare": 1}},
+    ]
+
+    assert [row.name for row in by_frequency(rows, told)] == ["Common", "Also", "Rare", "Never"]

@@ -14,8 +14,8 @@ _FOLDERS = ("mcore.platform", "mcore.exchange")
 # Folders in which a new file may give names a meaning.
 FOLDERS = (*_FOLDERS, "mcore.platform.words", "mcore.platform.layers")
 _FILES = ("models.examples.building", "models.examples.sizes")
-# Of these folders, what no artifact's content comes from: reading foreign graphs, the hash of code itself, and how files
-# are written, whatever is in them.
+# Of these folders, what no artifact's content comes from: reading foreign graphs, the hash of code itself, and how
+# files are written, whatever is in them.
 _APART = ("code_", "onnx_", "pickles", "safety", "patching", "receptive", "atomic", "errors", "files")
 # Digits of a digest that are kept.
 DIGITS = 16

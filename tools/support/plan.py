@@ -12,6 +12,7 @@ from typing import Any
 
 import models
 from mcore.config import Config, ConfigError, Mistake, Origin, parse
+from mcore.registry import available
 from mcore.vocabulary import nearest
 from models.examples import PACKAGES, public
 
@@ -56,6 +57,11 @@ def read(path: Path = PLACE) -> Plan:
     return Plan(tuple(config.data.get("priority", ())), *(config.data.get(name, {}) for name in SECTIONS[1:]))
 
 
+def named(kind: str) -> list[str]:
+    """The public names of a kind; behind them those that other packages have registered."""
+    return [*dict.fromkeys([*public(kind), *sorted(available(kind))])]
+
+
 def name_of(target: Target) -> str:
     """The name of the row of an entry of `priority`: of an assembly, those of its parts.
 
@@ -96,7 +102,7 @@ def _by_kind(section: Any, place: tuple[str | int, ...], *, of_devices: bool = F
         if not isinstance(names, Mapping):
             yield (*place, kind), "a mapping of names is needed"
             continue
-        yield from _unknown(names, public(kind), (*place, kind), f"public {kind}")
+        yield from _unknown(names, named(kind), (*place, kind), f"public {kind}")
         for name, told in names.items():
             yield from (_by_device if of_devices else _reason)(told, (*place, kind, name))
 
@@ -120,9 +126,9 @@ def _reason(told: Any, place: tuple[str | int, ...]) -> Iterator[Wrong]:
 def _first(target: Any, place: tuple[str | int, ...], exclusions: Mapping[str, Any]) -> Iterator[Wrong]:
     """What is wrong with an entry of `priority`."""
     if isinstance(target, str):
-        homes = {kind for kind in PACKAGES if target in public(kind)}
+        homes = {kind for kind in PACKAGES if target in named(kind)}
         if not homes:
-            yield from _unknown([target], [name for kind in PACKAGES for name in public(kind)], place, "public name")
+            yield from _unknown([target], [name for kind in PACKAGES for name in named(kind)], place, "public name")
         elif all(target in (exclusions.get(kind) or {}) for kind in homes):
             yield place, f"{target} is excluded below, so it has no row"
         return
@@ -134,7 +140,7 @@ def _first(target: Any, place: tuple[str | int, ...], exclusions: Mapping[str, A
         part = target[kind]
         name = part.get("type") if isinstance(part, Mapping) else part
         if isinstance(name, str):
-            yield from _unknown([name], public(kind), (*place, kind), f"public {kind}")
+            yield from _unknown([name], named(kind), (*place, kind), f"public {kind}")
         else:
             yield (*place, kind), f"a name, or a mapping with a type, is needed, not {part!r}"
 
@@ -150,4 +156,4 @@ def _unknown(names: Iterable[Any], known: Iterable[str], place: tuple[str | int,
             yield (*place, name) if isinstance(names, Mapping) else place, f"no {what} {name!r}{meant}"
 
 
-__all__ = ["PLACE", "Plan", "Target", "name_of", "read"]
+__all__ = ["PLACE", "Plan", "Target", "name_of", "named", "read"]

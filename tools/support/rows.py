@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
@@ -12,9 +13,9 @@ from typing import Any
 from mcore.exchange.code_sources import digest_of
 from mcore.exchange.code_tree import CodeTree
 from mcore.registry import available, lookup
-from models.examples.arguments import CONVNET, NAMESPACE, PACKAGES, VERSION, declared, public
+from models.examples.arguments import CONVNET, NAMESPACE, PACKAGES, VERSION, declared
 from tools.support.code import DIGITS
-from tools.support.plan import PARTS, Plan, name_of
+from tools.support.plan import PARTS, Plan, name_of, named
 
 ASSEMBLY = "assembly"
 # In the order of the table; blocks and attention come last, those that most rows have first.
@@ -76,8 +77,10 @@ def wanted(plan: Plan, *, excluded: bool = False) -> list[Wanted]:
     return [*ahead, *(row for row in rows if row not in ahead)]
 
 
-def chosen(rows: Iterable[Wanted], patterns: Sequence[str]) -> list[Wanted]:
+def chosen(rows: Iterable[Wanted], patterns: Sequence[str], others: Iterable[Wanted] = ()) -> list[Wanted]:
     """The rows whose name, or kind and name, is like one of `patterns`; all where there is none.
+
+    `others` are rows that aren't meant, by which an error tells why.
 
     >>> row = Wanted("network", "UNet", {}, {}, ())
     >>> chosen([row], ["U*"]) == chosen([row], ["network/*"]) == [row]
@@ -86,16 +89,31 @@ def chosen(rows: Iterable[Wanted], patterns: Sequence[str]) -> list[Wanted]:
     Raises:
         LookupError: a pattern finds nothing; the message has the nearest names.
     """
-    from mcore.vocabulary import nearest
-
     rows = [*rows]
     found = [row for row in rows if not patterns or any(_like(row, pattern) for pattern in patterns)]
     for pattern in patterns:
         if not any(_like(row, pattern) for row in rows):
-            likely = nearest(pattern, [row.name for row in rows])
-            meant = f"; the nearest names are {', '.join(likely)}" if likely else ""
-            raise LookupError(f"--only {pattern}: no row of the table has such a name{meant}.")
+            raise LookupError(f"--only {pattern}: {_why_not(pattern, rows, others)}.")
     return found
+
+
+def by_frequency(rows: Iterable[Wanted], told: Iterable[Mapping[str, Any]]) -> list[Wanted]:
+    """Attention and blocks: first those that most architectures have, of the rows that a table tells of."""
+    having = Counter(name for row in told if row["kind"] not in LAYERS for name in row["layers"])
+    return sorted((row for row in rows if row.kind in LAYERS), key=lambda row: (-having[row.name], row.name))
+
+
+def _why_not(pattern: str, rows: Sequence[Wanted], others: Iterable[Wanted]) -> str:
+    """Why a pattern finds no row."""
+    from mcore.vocabulary import nearest
+
+    other = next((row for row in others if _like(row, pattern)), None)
+    if other is not None and other.excluded:
+        return f"{other.key} is excluded ({other.excluded}); --exclusions runs over these"
+    if other is not None:
+        return f"{other.key} isn't excluded; leave --exclusions out"
+    likely = nearest(pattern, [row.name for row in rows])
+    return "no row of the table has such a name" + (f"; the nearest names are {', '.join(likely)}" if likely else "")
 
 
 def _like(row: Wanted, pattern: str) -> bool:
@@ -105,8 +123,7 @@ def _like(row: Wanted, pattern: str) -> bool:
 def _parts(plan: Plan, *, excluded: bool) -> Iterator[Wanted]:
     for kind in PACKAGES:
         registered = {*available(kind)}
-        # What other packages have registered comes last.
-        for name in dict.fromkeys([*public(kind), *sorted(registered)]):
+        for name in named(kind):
             reason = plan.exclusions.get(kind, {}).get(name, "")
             if bool(reason) == excluded:
                 place = _place(kind, name, registered)
@@ -134,4 +151,4 @@ def _place(kind: str, name: str, registered: Collection[str]) -> str:
     return target if isinstance(target, str) else f"{target.__module__}:{target.__qualname__}"
 
 
-__all__ = ["ASSEMBLY", "KINDS", "LAYERS", "Wanted", "chosen", "wanted"]
+__all__ = ["ASSEMBLY", "KINDS", "LAYERS", "Wanted", "by_frequency", "chosen", "wanted"]

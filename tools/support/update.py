@@ -10,7 +10,7 @@ import copy
 import shutil
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ from tools.support import extras, git, store
 from tools.support import plan as plan_
 from tools.support.changes import REQUEST, Changes
 from tools.support.crew import Crew, Job, Outcome
-from tools.support.rows import ASSEMBLY, LAYERS, Wanted, chosen, wanted
+from tools.support.rows import ASSEMBLY, LAYERS, Wanted, by_frequency, chosen, wanted
 
 # Seconds between two writings of the table.
 _WRITTEN_EVERY = 15.0
@@ -93,7 +93,9 @@ def update(options: Options) -> Summary:
     plan = plan_.read(options.plan)
     found = _devices(options.devices)
     everything = wanted(plan)
-    rows = chosen(wanted(plan, excluded=True) if options.exclusions else everything, options.only)
+    excluded = wanted(plan, excluded=True)
+    these, others = (excluded, everything) if options.exclusions else (everything, excluded)
+    rows = chosen(these, options.only, others)
     with store.locked(options.out, wait=options.wait):
         return _Run(options, plan, found, everything).over(rows)
 
@@ -201,7 +203,10 @@ class _Run:
         options, bar = self.options, _bar(len(rows), shown=self.options.progress)
         with bar, Crew(options.jobs, options.memory, modules=tuple(options.plugins)) as crew:
             # Which blocks most architectures have is known when these are made.
-            for batch in (lambda: [row for row in rows if row.kind not in LAYERS], lambda: self._by_frequency(rows)):
+            for batch in (
+                lambda: [row for row in rows if row.kind not in LAYERS],
+                lambda: by_frequency(rows, self.rows.values()),
+            ):
                 for row in batch():
                     self._begin(crew, row, again=row.key in why)
                 for outcome in crew.outcomes():
@@ -219,11 +224,6 @@ class _Run:
         for name in self._unchecked(row):
             self.left[row.key] += 1
             crew.add(self._check(found, row.key, name))
-
-    def _by_frequency(self, rows: Iterable[Wanted]) -> list[Wanted]:
-        """Attention and blocks: those that most architectures of the table have first."""
-        having = Counter(name for row in self.rows.values() if row["kind"] not in LAYERS for name in row["layers"])
-        return sorted((row for row in rows if row.kind in LAYERS), key=lambda row: (-having[row.name], row.name))
 
     def _conversion(self, row: Wanted) -> Job:
         from tools.support import making
