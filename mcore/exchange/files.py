@@ -6,10 +6,11 @@ too, on both engines, tensors and plain data only.
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import struct
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +32,8 @@ _CODES = {
     np.dtype(np.int16): "I16", np.dtype(np.int8): "I8", np.dtype(np.uint64): "U64", np.dtype(np.uint32): "U32",
     np.dtype(np.uint16): "U16", np.dtype(np.uint8): "U8", np.dtype(np.bool_): "BOOL",
 }  # fmt: skip
-_DTYPES = {code: dtype for dtype, code in _CODES.items()}
+# What the codes of safetensors mean.
+DTYPES = {code: dtype for dtype, code in _CODES.items()}
 _PICKLES = (".pth", ".pt", ".ckpt", ".bin", ".pkl")
 
 
@@ -83,6 +85,24 @@ def write_arrays(arrays: Mapping[str, np.ndarray], path: str | os.PathLike[str])
     Not by the library: it writes through a private file of its own, which leaves the umask out, tells a full
     disk by text only, and stays behind when the process is killed.
     """
+    _, chunks = _laid_out(arrays)
+    with atomic_file(path) as file:
+        for chunk in chunks:
+            file.write(chunk)
+
+
+def laid_out(arrays: Mapping[str, Any]) -> tuple[int, Iterator[bytes | memoryview]]:
+    """Arrays as the bytes of a safetensors file: how many these are, and they themselves, piece by piece.
+
+    The pieces are views; only arrays that aren't contiguous are copied, each when its turn comes.
+
+    Raises:
+        TypeError: an entry is no tensor, or of a type that safetensors lack.
+    """
+    return _laid_out({name: _array(name, value) for name, value in _items(arrays)})
+
+
+def _laid_out(arrays: Mapping[str, np.ndarray]) -> tuple[int, Iterator[bytes | memoryview]]:
     ordered = sorted(arrays.items(), key=lambda item: (-item[1].dtype.itemsize, item[0]))
     header: dict[str, Any] = {"__metadata__": {ORDER: json.dumps(list(arrays))}} if arrays else {}
     end = 0
@@ -95,10 +115,8 @@ def write_arrays(arrays: Mapping[str, np.ndarray], path: str | os.PathLike[str])
         }
     text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
     text += b" " * (-len(text) % 8)
-    with atomic_file(path) as file:
-        file.write(struct.pack("<Q", len(text)) + text)
-        for _, array in ordered:
-            file.write(_bytes(array))
+    head = struct.pack("<Q", len(text)) + text
+    return len(head) + end, itertools.chain([head], (_bytes(array) for _, array in ordered))
 
 
 def load_arrays(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
@@ -115,7 +133,7 @@ def load_arrays(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
     try:
         with safe_open(file, framework="np") as content:
             names, metadata = list(content.keys()), content.metadata() or {}
-            arrays = {name: content.get_tensor(name) for name in _in_order(names, metadata.get(ORDER))}
+            arrays = {name: content.get_tensor(name) for name in in_order(names, metadata.get(ORDER))}
     # What numpy lacks (float8) surfaces as an attribute of numpy that isn't there.
     except (SafetensorError, OSError, ValueError, TypeError, AttributeError, KeyError) as error:
         raise ModelFileError(f"{file}: damaged or not safetensors: {error}") from error
@@ -205,7 +223,8 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return out
 
 
-def _in_order(names: list[str], order: str | None) -> list[str]:
+def in_order(names: list[str], order: str | None) -> list[str]:
+    """`names` in the order that is kept under ORDER, where that is one of them."""
     try:
         wanted = json.loads(order) if order else []
     except (ValueError, RecursionError):
