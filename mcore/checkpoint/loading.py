@@ -7,16 +7,21 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from mcore.checkpoint.errors import UnsafeFormat
 from mcore.checkpoint.model_cache import cached
 from mcore.checkpoint.places import existing, path_of
+from mcore.checkpoint.sniff import sniff
 from mcore.checkpoint.spec_files import model_of_spec
+from mcore.checkpoint.states import read_program
 from mcore.exchange import bridge
 from mcore.exchange.errors import ModelFileError
 
 SPEC, GRAPH, PROGRAM, ARTIFACT = "spec", "graph", "program", "artifact"
-SUFFIXES = {".json": SPEC, ".onnx": GRAPH, ".jit": PROGRAM, ".ts": PROGRAM}
+SUFFIXES = {".json": SPEC, ".onnx": GRAPH, ".jit": PROGRAM, ".ts": PROGRAM, ".pt2": PROGRAM}
 # What is read, as messages tell it.
-READ = "a spec (.json), an ONNX file (.onnx), an artifact's folder, TorchScript (.jit), a torch.export program (.ts)"
+READ = (
+    "a spec (.json), an ONNX file (.onnx), an artifact's folder, TorchScript (.jit), a torch.export program (.ts, .pt2)"
+)
 _WEIGHTS = (".safetensors", ".pt", ".pth", ".ckpt", ".bin")
 
 
@@ -37,8 +42,9 @@ def load_model(
       which no key stands twice. Around it may stand a version: `{"default_version": "0.0.2", "spec": {...}}`.
       It comes with fresh weights, in training mode, unless the spec itself loads some.
     - `.onnx`, or the folder of an artifact: as `mcore.fromplatform`.
-    - `.jit` (TorchScript) and `.ts` (torch.export): on the torch engine, with `trust=True`. The mode of a program of
-      torch.export, and of what was traced, was fixed when it was written: `train()` and `eval()` change nothing.
+    - `.jit` (TorchScript), `.ts` and `.pt2` (torch.export), and files of other names that hold either: on the torch
+      engine, with `trust=True`. The mode of a program of torch.export, and of what was traced, was fixed when it was
+      written: `train()` and `eval()` change nothing.
 
     Args:
         path: a file, or an artifact's folder.
@@ -62,8 +68,8 @@ def load_model(
         FileNotFoundError: nothing is there; the nearest names are.
         ValueError: the format isn't read, or TensorRT is asked for without what it needs.
         NotImplementedError: this engine cannot run it; what can is said.
-        ModelFileError: the file is damaged, unsafe or of another kind than its name says; or it's a program, which can
-            run code of its own, and `trust` isn't given.
+        UnsafeFormat: it's a program, which can run code of its own, whatever its name says, and `trust` isn't given.
+        ModelFileError: the file is damaged, unsafe or of another kind than its name says.
         RuntimeError: this engine has no such device, or no TensorRT; those that it has are listed.
     """
     file = path_of(path, "load_model")
@@ -88,12 +94,14 @@ def checked_kind(file: Path, trust: bool) -> str:
 
     Raises:
         ValueError: nothing that is read.
-        ModelFileError: a program, without trust.
+        UnsafeFormat: a program, by its name or its content, without trust.
         NotImplementedError: a program, on an engine that can't run it.
     """
     if file.is_dir():
         return ARTIFACT
     kind = SUFFIXES.get(file.suffix.lower())
+    if kind is None and file.is_file() and sniff(file).runs:
+        kind = PROGRAM
     # An artifact's folder has no suffix; that there is none by this name is told later.
     if kind is None and file.suffix == "" and not file.exists():
         return ARTIFACT
@@ -104,8 +112,9 @@ def checked_kind(file: Path, trust: bool) -> str:
     if kind == PROGRAM:
         bridge.this().check_runs_programs(file)
         if not trust:
-            raise ModelFileError(
-                f"load_model: {file} is a {file.suffix} program, which can run code of its own. If you know where it "
+            what = f"a {file.suffix} program" if file.suffix.lower() in SUFFIXES else sniff(file).kind
+            raise UnsafeFormat(
+                f"load_model: {file} is {what}, which can run code of its own. If you know where it "
                 "is from, give trust=True; otherwise have the model exported as ONNX, which is data."
             )
     return kind
@@ -124,7 +133,8 @@ def _checked_tensorrt(file: Path, kind: str, input_shape: Sequence[int] | None) 
 
 def _load(file: Path, kind: str, where: str, default_version: str | None) -> Any:
     if kind == PROGRAM:
-        return bridge.this().read_program(file, where)
+        named = file.suffix.lower() in SUFFIXES
+        return bridge.this().read_program(file, where) if named else read_program(file, where)
     if kind == SPEC:
         return model_of_spec(file, default_version).to(where)
     # Not at the top: it needs onnx, which the torch engine does without until an ONNX file comes.

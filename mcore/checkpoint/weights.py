@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from mcore.checkpoint.places import existing, path_of
+from mcore.checkpoint.sniff import check_weights
+from mcore.checkpoint.states import read_as_arrays, state_of
 from mcore.exchange import bridge, files
 from mcore.vocabulary import nearest
 
@@ -61,8 +63,9 @@ def load_weights_file(
 ) -> Any:
     """Loads a file of weights into `model`: all that is asked for, or nothing.
 
-    The file is what `save_model` wrote, safetensors, a bare state by torch.save, or a checkpoint that holds one under
-    "state_dict"; tensors and plain data are read, nothing in it runs.
+    The file is what `save_model` wrote, safetensors, a bare state by torch.save, a checkpoint that holds one under
+    "state_dict", an .npz, or an ONNX file, whose initializers are taken; what it is, its content decides. Tensors and
+    plain data are read, nothing in it runs.
 
     Args:
         model: a module of either engine.
@@ -85,7 +88,8 @@ def load_weights_file(
     Raises:
         FileNotFoundError: no such file; the nearest names are told.
         TypeError: `model` is no module, or `component_names` or `remap_keys` are something else than names.
-        ModelFileError: the file is damaged, or holds other objects.
+        UnsafeFormat: it is a program (TorchScript, torch.export) or another pickle, whatever its name says.
+        ModelFileError: the file is damaged, holds other objects, or is no file of weights, such as a web page.
         ValueError: nothing in the file is meant for `model`, or two entries get one name.
         RuntimeError: names (where `strict`) or shapes don't fit, in torch's words; nothing was changed.
     """
@@ -93,7 +97,8 @@ def load_weights_file(
     if ckpt_path is None:
         return model
     file = existing(path_of(ckpt_path, "load_weights_file"), "load_weights_file")
-    state = _state_of(files.load(file), file)
+    arrays = read_as_arrays(file, check_weights(file, "load_weights_file").kind)
+    state = _state_of(state_of(file) if arrays else files.load(file), file)
     _check_asked(component_names, remap_keys)
     if component_names is not None:
         names = [component_names] if isinstance(component_names, str) else list(component_names)
@@ -101,7 +106,7 @@ def load_weights_file(
     if remap_keys:
         state = _remapped(state, remap_keys, file)
     _check_meant(model, state, file)
-    if engine is not bridge.this():  # a module of the other engine, loaded beside it
+    if arrays or engine is not bridge.this():  # the latter: a module of the other engine, loaded beside it
         state = {name: engine.tensor_of(bridge.array_of(value)) for name, value in state.items()}
     engine.load_state(model, state, strict)
     return model
