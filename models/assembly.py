@@ -17,7 +17,7 @@ from mcore.signatures import Problem
 from models.component import plain
 from models.composite import Composite, Maker, spec_of
 from models.graph import PLACES, plan_of
-from models.wiring import sketch
+from models.wiring import refusal, sketch
 
 
 class Assembly(Composite):
@@ -151,8 +151,8 @@ def check(model: Mapping[str, Any]) -> list[Problem]:
         except ConfigError as error:
             return _problems(error)
         # What a constructor refuses is the configuration's mistake; it names its class and what fits.
-        except (ValueError, TypeError, LookupError, NotImplementedError) as error:
-            return [Problem((), str(error).rstrip("."), ValueError)]
+        except (ValueError, TypeError, LookupError, NotImplementedError, RuntimeError) as error:
+            return [Problem((), refusal(error), ValueError)]
         if not isinstance(made, Module):
             wrong = f"{made!r} is no network; give in_channels, or the parts that feed it"
             return [Problem((), wrong, ValueError)]

@@ -58,8 +58,8 @@ def sketch(plan: Plan) -> dict[str, Stage]:
             except ConfigError as error:
                 plan.problems += [Problem(mistake.path, mistake.message, ValueError) for mistake in error.mistakes]
             # What a constructor refuses is the configuration's mistake; it names its class and what fits.
-            except (ValueError, TypeError, NotImplementedError) as error:
-                plan.problems.append(Problem(node.path, str(error).rstrip("."), ValueError))
+            except (ValueError, TypeError, NotImplementedError, RuntimeError) as error:
+                plan.problems.append(Problem(node.path, refusal(error), ValueError))
             else:
                 stages[node.name] = stage
     for name, source in plan.outputs.items() if not plan.problems else ():
@@ -72,6 +72,22 @@ def sketch(plan: Plan) -> dict[str, Stage]:
     if not plan.problems:
         need(plan, stages)
     return stages
+
+
+def refusal(error: Exception) -> str:
+    """What a constructor says that doesn't build a sketch, whose tensors have shapes and no numbers.
+
+    Raises:
+        RuntimeError: the error itself, where it isn't about the configuration.
+    """
+    if isinstance(error, RuntimeError | NotImplementedError) and "meta tensor" in str(error):
+        return (
+            "its constructor reads numbers out of a tensor, and there are none while a configuration is checked: "
+            f"compute them with Python or numpy ({str(error).rstrip('.')})"
+        )
+    if isinstance(error, RuntimeError) and not isinstance(error, NotImplementedError):
+        raise error
+    return str(error).rstrip(".")
 
 
 def _picked(source: Source, count: int) -> list[int]:

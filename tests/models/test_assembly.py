@@ -13,6 +13,7 @@ from models.backbones import resnet18
 from models.component import UnbuiltError
 from models.heads import Classification, Segmentation, UNetDecoder
 from models.necks import FPN
+from models.wiring import refusal
 from models.writing.resolved import resolved
 
 EXPERIMENT = """
@@ -522,3 +523,18 @@ def test_an_export_has_the_names_of_the_inputs(model, shapes, names):
     exported = mcore.to_onnx(net, tuple(mcore.zeros(*shape) for shape in shapes), strict=True)
 
     assert [value.name for value in exported.graph.input] == names
+
+
+def test_a_constructor_that_reads_numbers_out_of_a_tensor_is_told_what_to_do_instead():
+    def refused():
+        raise RuntimeError("Tensor.item() cannot be called on meta tensors")
+
+    with pytest.raises(RuntimeError) as raised:
+        refused()
+
+    assert "compute them with Python or numpy" in refusal(raised.value)
+
+
+def test_other_errors_of_a_runtime_are_no_mistakes_of_a_configuration():
+    with pytest.raises(RuntimeError, match="out of memory"):
+        refusal(RuntimeError("out of memory"))

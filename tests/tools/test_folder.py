@@ -415,3 +415,16 @@ def test_on_the_platform_it_is_made_without_torch_and_is_current_for_both_engine
 
     assert run(code, engine="platform", without=["torch"]) == "made False"
     assert run(code, engine="torch") == "current False"
+
+
+def test_code_that_was_edited_after_it_was_imported_is_not_noted_as_what_was_made(plugin):
+    target = Target.network(plugin.stem, sizes=[(1, 1, 9, 9)])
+    folder = plugin.parent / target.name
+    folders.make(folder, target)
+    time.sleep(0.01)  # files are known by their times
+    plugin.write_text(plugin.read_text().replace("return self.conv(x)  * 2", "return self.conv(x)  * 3"))
+
+    # It is made of what this process has imported, and that isn't what stands in the file now.
+    folders.make(folder, target)
+
+    assert folders.history.read(folder)["code"] is None

@@ -11,7 +11,7 @@ import os
 import re
 import shutil
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -296,16 +296,37 @@ def _is_ours(folder: Path) -> bool:
 
 
 def _code_of(net: Any) -> dict[str, Any] | None:
-    """What tells later whether the code of a network has changed; None where not all of it can be read."""
+    """What tells later whether the code of a network has changed; None where not all of it can be read,
+    or some was edited after this process had imported it.
+    """
     from mcore.exchange.code_hash import name_of, parts_of, roots_of, tree_of
 
     kinds = {type(module) for module in net.modules()}
     tree, roots = tree_of(kinds), roots_of(net)
+    if _edited(tree.names.modules()):
+        return None
     own = {name_of(kind, tree) for kind in kinds if kind.__module__.partition(".")[0] not in ("mcore", "torch")}
     if not own <= {*roots}:
         return None
     made_of = sorted(parts_of(net))
     return {"hash": _code_now(roots, made_of), "roots": roots, "made_of": made_of}
+
+
+# When each module's file was last changed, as it was first seen here.
+_first: dict[str, int] = {}
+
+
+def _edited(modules: Iterable[str]) -> bool:
+    """Whether a module's file has changed since this process first saw it: what it imported then is older."""
+    from mcore.exchange.code_sources import locate
+
+    changed = False
+    for module in modules:
+        path = locate(module)
+        if module in sys.modules and path is not None and path.is_file():
+            moment = path.stat().st_mtime_ns
+            changed |= _first.setdefault(module, moment) != moment
+    return changed
 
 
 def _code_now(roots: list[str], made_of: list[str]) -> str:
