@@ -14,6 +14,7 @@ from mcore.vocabulary import nearest
 
 # Commands, their modules and a line of help each; a module is imported when its command is given.
 COMMANDS = {
+    "checkpoints": ("tools.checkpoints", "find, show, compare, carry and keep the checkpoints of a repository"),
     "config": ("tools.config", "check a configuration, show it in full, write a schema for editors"),
     "convert": ("tools.convert", "artifacts of networks, assemblies and configurations, with their histories"),
     "gallery": ("tools.gallery", "pages of every part, with drawings, counts and options"),
