@@ -16,7 +16,7 @@ import getpass
 import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, Self
 
 from mcore.checkpoint import blobs, given, records
 from mcore.checkpoint.addresses import RECORDS, Addresses
@@ -26,7 +26,7 @@ from mcore.checkpoint.ids import first_id, is_id, new_id
 from mcore.checkpoint.moments import now
 from mcore.checkpoint.opening import open_store
 from mcore.checkpoint.records import LARGEST, Component, Event, Record
-from mcore.checkpoint.stores import blob_key, event_key, record_key
+from mcore.checkpoint.stores import Store, blob_key, event_key, record_key
 
 FORMAT = 1
 FILE = "format.json"
@@ -58,7 +58,17 @@ class Repository:
         index: str | None = None,
         author: str | None = None,
     ) -> None:
-        self.store = open_store(os.fspath(url), create=create)
+        self._begin(open_store(os.fspath(url), create=create), create=create, index=index, author=author)
+
+    @classmethod
+    def of_store(cls, store: Store, *, index: str | None = None, author: str | None = None) -> Self:
+        """The repository in a store that is open already, for example with credentials of its own."""
+        made = cls.__new__(cls)
+        made._begin(store, create=True, index=index, author=author)
+        return made
+
+    def _begin(self, store: Store, *, create: bool, index: str | None, author: str | None) -> None:
+        self.store = store
         self.author = _user() if author is None else author
         self.id = self._opened(create)
         self.history = History(self.store)
