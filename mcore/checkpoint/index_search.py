@@ -1,0 +1,113 @@
+"""Asking the index: which of a question's parts to begin with.
+
+PostgreSQL finds that by itself. SQLite is told: each part that has an index is counted, to a limit; the rarest is where
+it begins, and the others are looked up for what that gives. Where all of them are frequent, the checkpoints are walked
+in the order that is asked for, until there are enough.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import sqlalchemy as sa
+
+from mcore.checkpoint import index_schema as schema
+from mcore.checkpoint.index_sql import Translator
+from mcore.checkpoint.query_fields import MOMENT, PROSE, TRUTH, field_of
+from mcore.checkpoint.query_nodes import And, Compare, In, Leaf, Node
+
+# Checkpoints up to which a part is worth beginning with.
+MANY = 50_000
+# Parts that are counted.
+_COUNTED = 12
+
+checkpoint = schema.checkpoint
+
+
+def found(
+    connection: sa.Connection,
+    node: Node | None,
+    sorting: list[tuple[str, bool]],
+    limit: int | None,
+    *,
+    deleted: bool = False,
+    sqlite: bool,
+) -> list[str]:
+    """The ids of the checkpoints that `node` means, sorted, at most `limit`."""
+    parts = _parts(node)
+    words = Translator("sqlite" if sqlite else "postgresql")
+    rarest, count = _rarest(connection, words, parts) if sqlite else (None, MANY)
+    if count == 0:
+        return []
+    # Where nothing is rare, columns' own indices only lead away from the order that is walked.
+    walked = sqlite and rarest is None and limit is not None
+    words = Translator("sqlite" if sqlite else "postgresql", unindexed=walked or rarest is not None)
+    asked = sa.select(checkpoint.c.id)
+    if not deleted:
+        asked = asked.where(words.column("deleted") == sa.false())
+    asked = asked.where(*(words.where(part) for part in parts if part is not rarest))
+    if rarest is not None:
+        asked = asked.where(checkpoint.c.n.in_(words.matches(rarest)))
+    if walked and sorting and field_of(sorting[0][0]).place == "metric" and len(sorting) == 1:
+        ids = _by_metric(connection, words, asked, parts, *sorting[0], limit or 0)
+        if len(ids) == limit:
+            return ids
+    by = [column for name, descending in sorting for column in words.order(name, descending)]
+    return list(connection.execute(asked.order_by(*by, checkpoint.c.id.desc()).limit(limit)).scalars())
+
+
+def _by_metric(
+    connection: sa.Connection,
+    words: Translator,
+    asked: sa.Select[Any],
+    parts: list[Node],
+    name: str,
+    descending: bool,
+    limit: int,
+) -> list[str]:
+    """Walks a metric's values; what lacks it would come behind, and isn't found so."""
+    values = schema.metric.alias("walked")
+    asked = asked.join(values, values.c.n == checkpoint.c.n).where(values.c.key == field_of(name).key)
+    for part in parts:
+        if isinstance(part, Compare) and part.field == name and part.op != "!=":
+            asked = asked.where(words.compared(values.c.value, part.op, part.value))
+    by = values.c.value.desc() if descending else values.c.value.asc()
+    return list(connection.execute(asked.order_by(by, checkpoint.c.id.desc()).limit(limit)).scalars())
+
+
+def _parts(node: Node | None) -> list[Node]:
+    """What must hold, all of it."""
+    if node is None:
+        return []
+    if isinstance(node, And):
+        return [one for part in node.parts for one in _parts(part)]
+    return [node]
+
+
+def _rarest(connection: sa.Connection, words: Translator, parts: list[Node]) -> tuple[Leaf | None, int]:
+    """The part that fewest checkpoints meet, if these are few, and how many they are."""
+    rarest: Leaf | None = None
+    least = MANY
+    leaves = [part for part in parts if isinstance(part, Compare | In) and _has_index(part)]
+    for part in leaves[:_COUNTED]:
+        some = words.matches(part).limit(least).subquery()
+        count = connection.execute(sa.select(sa.func.count()).select_from(some)).scalar_one()
+        if count < least:
+            rarest, least = part, count
+        if not count:
+            break
+    return rarest, least
+
+
+def _has_index(part: Compare | In) -> bool:
+    if isinstance(part, Compare) and part.op in ("!=", "~"):
+        return False
+    field = field_of(part.field)
+    if field.place == "checkpoint":
+        return field.key in (*schema.INDEXED, "id")
+    if field.place == "component":
+        return field.key == "type"
+    return field.kind not in (PROSE, TRUTH, MOMENT) and field.place != "alias"
+
+
+__all__ = ["MANY", "found"]
