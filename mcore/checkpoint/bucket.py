@@ -173,7 +173,8 @@ class Bucket(Store):
         if prefix and not prefix.endswith("/"):
             raise ValueError(f'files: a prefix is a folder and ends with "/", got {prefix!r}.')
         found = self._asked(prefix, lambda: list(self._listed(prefix[:-1] or None, after or None)))
-        yield from sorted(found, key=lambda kept: kept.key)
+        # Not by the offset alone, from which obstore takes a "/" at its end.
+        yield from sorted((kept for kept in found if kept.key > after), key=lambda kept: kept.key)
 
     def _listed(self, prefix: str | None, offset: str | None) -> Iterator[Kept]:
         for some in obstore.list(self._objects, prefix=prefix, offset=offset, chunk_size=1000):

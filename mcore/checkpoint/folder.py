@@ -44,11 +44,9 @@ class Folder(Store):
     def __init__(self, path: str | os.PathLike[str], *, create: bool = True) -> None:
         self.url = os.fspath(path)
         self.path = Path(os.path.abspath(self.url))
-        if self.path.is_dir():
-            return
-        if not create:
-            raise NotFound(f"{self.path}: there is no such folder.")
         try:
+            if not create and not self.path.is_dir():
+                raise NotFound(f"{self.path}: there is no such folder.")
             _made(self.path)
         except OSError as error:
             raise storage_error(error, self.path) from error
