@@ -56,6 +56,9 @@ def card(record: Record, repo: Any, *, net: Any = None) -> str:
         size=texts.size(record),
         parameters=texts.parameters(record),
         aliases=sorted(name for (_, name), id in repo.history.aliases().items() if id == record.id),
+        metric_columns=[
+            name for name in ("better", "head", "dataset") if any(getattr(one, name) for one in record.metrics)
+        ],
         facts=facts_of(record),
         configuration=json.dumps(record.structure.config, indent=1, ensure_ascii=False),
         components=[(one, component_of(one)) for one in record.components],
@@ -169,7 +172,7 @@ def _pairs(values: dict[str, Any]) -> str:
 
 
 def _input(one: Component) -> str:
-    count = "" if one.in_channels is None else f"{one.in_channels} channels"
+    count = "" if one.in_channels is None else f"{one.in_channels} channel{'s' * (one.in_channels > 1)}"
     return f"{count}: {', '.join(one.channels)}" if count and one.channels else count or ", ".join(one.channels)
 
 

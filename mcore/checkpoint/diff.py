@@ -228,7 +228,7 @@ def _told(found: Diff) -> Iterator[str]:
         changes = getattr(found, title)
         if changes:
             yield f"{title}:"
-            yield from (f"  {one.name}: {_was(one)}" for one in changes)
+            yield from (f"  {_tagged(one) if title == 'tags' else f'{one.name}: {_was(one)}'}" for one in changes)
     yield "tensors:"
     yield from (f"  only in the old: {name}" for name in found.removed)
     yield from (f"  only in the new: {name}" for name in found.added)
@@ -249,6 +249,11 @@ def _was(change: Change) -> str:
     if isinstance(change.old, float) and isinstance(change.new, float):
         return f"{texts.number(change.old)} -> {texts.number(change.new)} ({change.new - change.old:+.4g})"
     return " -> ".join("-" if value is None else texts.data(value) for value in (change.old, change.new))
+
+
+def _tagged(change: Change) -> str:
+    old, new = (None if value is None else texts.tag(change.name, value) for value in (change.old, change.new))
+    return f"only in the old: {old}" if new is None else f"only in the new: {new}" if old is None else f"{old} -> {new}"
 
 
 def _told_number(value: float | None) -> str:

@@ -68,6 +68,11 @@ def lines_of(found: Iterable[Outline]) -> list[str]:
         rows += [(one.name, one.kind, one.entries, f"{one.numbers:,}") for one in outline.layers]
         if outline.problem:
             problems.append(f"{outline.component.name or outline.component.role}: {texts.plain(outline.problem)}")
+    if not any(kind for _, kind, _, _ in rows):
+        return (
+            texts.table(("layer", "entries", "parameters"), [(one, *rest) for one, _, *rest in rows], right=(2,))
+            + problems
+        )
     return texts.table(("layer", "class", "entries", "parameters"), rows, right=(3,)) + problems
 
 

@@ -157,6 +157,7 @@ def test_configuration_metrics_and_tags_are_told_by_path(repo):
     }
     assert [(one.name, one.old, one.new) for one in found.metrics] == [("val.miou", 0.5, 0.75)]
     assert {(one.name, one.old, one.new) for one in found.tags} == {("em", "", None), ("a", "1", "2")}
+    assert "  a=1 -> a=2\n  only in the old: em" in str(found)
 
 
 def test_a_checkpoint_and_itself_differ_in_nothing(repo):

@@ -7,6 +7,8 @@ import sys
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+import yaml
+
 from mcore.checkpoint import Repository, cards, outline, trees
 from mcore.checkpoint.records import Record
 from mcore.checkpoint.texts import amount, metric, parameters, plain, size, table, tag
@@ -60,13 +62,16 @@ def whole(record: Record, repo: Repository, *, net: Any = None, layers: bool = T
     for component in record.components:
         lines += ["", f"{component.name or 'the whole network'} ({component.role})"]
         lines += [f"  {one}" for one in _pairs(cards.component_of(component))]
+    if record.structure.config:
+        config = yaml.safe_dump(record.structure.config, sort_keys=False, default_flow_style=None, width=120)
+        lines += ["", "configuration", *(f"  {one}" for one in config.splitlines())]
     if record.notes:
         lines += ["", "notes", *(f"  {one}" for one in record.notes.splitlines())]
     events = repo.history.of(record.id)
     if events:
         lines += ["", "history", *(f"  {one.created[:16]}  {cards.event_of(one)}  {one.author}" for one in events)]
     if layers:
-        lines += ["", *outline.lines_of(outline.outlines(record, repo, net))]
+        lines += ["", "layers", *outline.lines_of(outline.outlines(record, repo, net))]
     return "\n".join(plain(one) for one in lines)
 
 
