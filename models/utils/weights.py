@@ -2,8 +2,11 @@
 
 `weights=` takes a path, or a mapping:
 
-- `file`: the path; .safetensors, .pth and .pt are read, tensors only, and Darknet's .weights and .conv.N for
-  darknet53 and cspdarknet53 (its detectors, `models.networks.YOLOv4`, read theirs); or `state`: what such a file holds;
+- `file`: the path; safetensors, files of torch.save (tensors only), .npz, ONNX's initializers, and Darknet's .weights
+  and .conv.N for darknet53 and cspdarknet53 (its detectors, `models.networks.YOLOv4`, read theirs): which of them it
+  is, its content says; or `state`: what such a file holds;
+- instead of a file, a name: "imagenet", or a checkpoint of a repository, also as `repository` and `checkpoint`: see
+  `models.utils.published`;
 - `take`: names in the file to take, a pattern ("encoder.*"); what the pattern fixes in front is cut off;
 - `into`: a prefix put in front of what was taken;
 - `rename`: a table of `models/utils/renames` by its name, a .json or .yaml file that holds one, or the rules
@@ -24,25 +27,33 @@ import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
 import mcore
 from mcore import Module, Tensor
+from mcore.checkpoint.sniff import DARKNET, EMPTY, UNKNOWN, sniff
+from mcore.checkpoint.sniff import check_weights as check_file
+from mcore.checkpoint.states import read_as_arrays, state_of
+from mcore.exchange import bridge
 from mcore.signatures import signature
 from mcore.vocabulary import nearest
 from models.darknet.names import state_for
 from models.darknet.weights import is_darknet
+from models.utils import published
 from models.utils.adapting import adapted, check_channels, of_classes, reshaped
 from models.utils.layouts import Layout, found_layout, layout_of, unwrapped
 
-OPTIONS = ("file", "state", "take", "into", "rename", "shapes", "channels", "classes")
+OPTIONS = ("file", "state", "repository", "checkpoint", "take", "into", "rename", "shapes", "channels", "classes")
 SHAPES = ("adapt", "skip", "error")
 # What each option is, and how that is said.
 _FITTING: dict[str, tuple[Any, str]] = {
     "file": (str | os.PathLike, "a path"),
     "state": (Mapping, "a mapping of names to tensors"),
+    "repository": (str | os.PathLike, "a folder or a URL"),
+    "checkpoint": (str, "an id or an address, as in 'backbones/resnet50@3'"),
     "take": (str, 'a pattern of names, as in "encoder.*"'),
     "into": (str, 'a prefix, as in "backbone."'),
     "rename": (str | Mapping, "a table's name, its file, or rules"),
@@ -57,7 +68,8 @@ class Report:
 
     `matched` stood there under our name and `renamed` under another; both are loaded, and so is what was
     `adapted`. `layout` tells whose names they were; `norm_eps` was set, where it isn't None. `assumed` were in no
-    file of this kind, whose layers had none of them, and have the values that stand for that.
+    file of this kind, whose layers had none of them, and have the values that stand for that. `channels` are what a
+    checkpoint of a repository says that its input channels were, where it isn't red, green and blue.
     """
 
     file: str
@@ -70,11 +82,13 @@ class Report:
     missing: list[str] = field(default_factory=list)
     unexpected: list[str] = field(default_factory=list)
     norm_eps: float | None = None
+    channels: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         counts = ", ".join(f"{len(value)} {key}" for key, value in vars(self).items() if isinstance(value, list))
         eps = "" if self.norm_eps is None else f", eps of norms set to {self.norm_eps}"
-        return f"{self.file}: {counts}; names {self.layout}{eps}"
+        seen = f", trained on channels {', '.join(self.channels)}" if self.channels else ""
+        return f"{self.file}: {counts}; names {self.layout}{eps}{seen}"
 
 
 def load_weights(net: Module, weights: str | os.PathLike[str] | Mapping[str, Any]) -> Report:
@@ -85,13 +99,33 @@ def load_weights(net: Module, weights: str | os.PathLike[str] | Mapping[str, Any
     are scores, and `before_classes` how many come before them. Where files of a kind lack all of some entries, the
     network's `assumed` tells the number that stands for one.
 
+    "imagenet" is loaded into the backbone that `net` is or has; the report is of that.
+
     Raises:
-        ValueError: nothing matched, or shapes don't fit; nothing was changed.
-        FileNotFoundError: no such file.
+        ValueError: nothing matched, or shapes don't fit; nothing was changed. A file is damaged, or of another kind.
+        FileNotFoundError: no such file, or no weights of this name: every place is told that was looked in.
     """
     options = check_weights(weights)
+    named = published.asked(options)
+    if named is not None:
+        net = published.target_of(net, named)
+        return _load(net, *_found(published.find(net, named), options))
+    return _load(net, Report(os.fspath(options.get("file") or "the state given")), options)
+
+
+def _found(found: published.Found, options: dict[str, Any]) -> tuple[Report, dict[str, Any]]:
+    """Options that name what was found, and the report for it."""
+    options = {key: value for key, value in options.items() if key not in ("file", "repository", "checkpoint")}
+    report = Report(found.where, channels=() if found.channels == ("R", "G", "B") else found.channels)
+    if found.file is not None:
+        return report, {**options, "file": found.file}
+    # Channels are told of files that see red, green and blue in this order.
+    arrays = found.by_colour() if options.get("channels") is not None else found.state
+    return report, {**options, "state": _tensors(arrays or {})}
+
+
+def _load(net: Module, report: Report, options: Mapping[str, Any]) -> Report:
     state = net.state_dict()
-    report = Report(os.fspath(options.get("file") or "the state given"))
     theirs = _read(net, options)
     if not theirs:
         raise ValueError(f"{type(net).__name__}: {report.file} holds no tensors by name; give what does as 'state'.")
@@ -162,7 +196,10 @@ def _once(named: Mapping[str, str]) -> list[tuple[str, str]]:
 def _read(net: Module, options: Mapping[str, Any]) -> dict[str, Tensor]:
     if options.get("state") is not None:
         return unwrapped(options["state"])
-    if is_darknet(os.fspath(options["file"])):
+    file = Path(options["file"])
+    kind = sniff(file).kind
+    # What is named as Darknet's is told by its own reader, unless it's plain that it is something else.
+    if kind == DARKNET or (is_darknet(file.name) and kind in (EMPTY, UNKNOWN)):
         nameless = [key for key in ("take", "into", "rename") if options.get(key) is not None]
         if nameless:
             raise ValueError(
@@ -172,7 +209,14 @@ def _read(net: Module, options: Mapping[str, Any]) -> dict[str, Tensor]:
         read = getattr(net, "darknet_state", None)
         arrays = state_for(net, options["file"]) if read is None else read(options["file"])
         return {key: mcore.from_numpy(np.array(array)) for key, array in arrays.items()}
-    return unwrapped(mcore.load(options["file"]))
+    check_file(file, f"{type(net).__name__}: weights")
+    return unwrapped(_tensors(state_of(file)) if read_as_arrays(file, kind) else mcore.load(file))
+
+
+def _tensors(arrays: Mapping[str, np.ndarray]) -> dict[str, Tensor]:
+    """Arrays as tensors; of bfloat16 too, which numpy alone doesn't know."""
+    tensor_of = bridge.this().tensor_of
+    return {key: tensor_of(array) for key, array in arrays.items()}
 
 
 def _named(
@@ -271,9 +315,12 @@ def check_weights(weights: Any) -> dict[str, Any]:
         if key not in OPTIONS:
             likely = nearest(str(key), OPTIONS, least=0.0, most=1)[0]
             raise ValueError(f"weights: {key!r} is none of {', '.join(OPTIONS)} (did you mean {likely!r}?).")
-    if (options.get("file") is None) == (options.get("state") is None):
-        came = "no file is named" if options.get("file") is None else "'file' and 'state' came, of which one is read"
-        raise ValueError(f"weights: {came}; give a path, or a mapping with 'file', or with 'state' instead.")
+    given = [key for key in ("file", "state", "repository") if options.get(key) is not None]
+    if len(given) != 1 and not (not given and options.get("checkpoint") is not None):
+        came = f"{' and '.join(map(repr, given))} came, of which one is read" if given else "no file is named"
+        raise ValueError(
+            f"weights: {came}; give a path, a name, or a mapping with 'file', or with 'state' or 'repository' instead."
+        )
     for key, (kinds, fits) in _FITTING.items():
         if options.get(key) is not None and not isinstance(options[key], kinds):
             raise ValueError(f"weights: {key}={options[key]!r} is not {fits}.")
@@ -283,6 +330,7 @@ def check_weights(weights: Any) -> dict[str, Any]:
     if classes is not None and not (classes and all(type(number) is int and number >= 0 for number in classes)):
         raise ValueError(f"weights: classes={classes!r} are not numbers of the file's classes, as in [3, 17, 0].")
     layout_of(options.get("rename"))
+    published.asked(options)
     return options
 
 
@@ -304,7 +352,7 @@ def _judge(
         warnings.warn(
             f"{title}: {len(report.missing)} of {len(state)} entries are not in {report.file} and keep their "
             f"random values: {shown}.",
-            stacklevel=4,
+            stacklevel=5,
         )
 
 
