@@ -91,7 +91,7 @@ def _add_finding(made: dict[str, argparse.ArgumentParser]) -> None:
     made["list"].add_argument("--deleted", action="store_true", help="those alone that are deleted and not yet freed")
     made["search"].add_argument("question", nargs="?", metavar="QUESTION", help="what shall hold; all, where left out")
     made["search"].add_argument(
-        "--order", action="append", default=[], metavar="FIELD", help="to sort by; -FIELD for the largest first"
+        "--order", action="append", default=[], metavar="FIELD", help="to sort by; --order=-FIELD for the largest first"
     )
     made["search"].add_argument("--fields", action="store_true", help="tell what may be asked for")
     for name in ("show", "card"):
