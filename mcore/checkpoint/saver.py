@@ -6,6 +6,7 @@ import contextlib
 import math
 import re
 import warnings
+import weakref
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -31,7 +32,6 @@ class _Held:
     rules: frozenset[str]
     values: Mapping[str, float]
     step: int | None
-    spared: bool
 
 
 class Saver:
@@ -81,6 +81,7 @@ class Saver:
         self.repo, self.keep, self.every, self.min_delta = repo, keep, every, min_delta
         self.keep_last, self.run, self.given = keep_last, run, given
         self._at: dict[str, list[_Held]] = {}
+        self._addresses: weakref.WeakKeyDictionary[Any, dict[Any, str]] = weakref.WeakKeyDictionary()
 
     def __call__(self, net: Any, metrics: Any = None, *, step: int | None = None, **more: Any) -> str | None:
         """Saves `net` if a rule says so; the id of the checkpoint, or None.
@@ -105,9 +106,16 @@ class Saver:
         why = self._why(values, step, held)
         if not why:
             return None
-        id = self.repo.save(net, metrics=self._metrics(metrics, values), rule=", ".join(why), **self._told(told, step))
-        held.append(_Held(id, frozenset(why), values, step, False))
-        self._settle(address, held)
+        try:
+            id = self.repo.save(
+                net, metrics=self._metrics(metrics, values), rule=", ".join(why), **self._told(told, step)
+            )
+            held.append(_Held(id, frozenset(why), values, step))
+            self._settle(address, held)
+        except BaseException:
+            # Ctrl-C may come between any two lines: the next call looks at what there is.
+            self._at.pop(address, None)
+            raise
         return id
 
     def best(self, metric: str | None = None) -> str | None:
@@ -197,9 +205,11 @@ class Saver:
                 self.repo.alias(id, name)
         others = {id for (where, name), id in now.items() if where == address and name not in wanted}
         stays = self._stays(held) | others
-        for one in [one for one in held if one.id not in stays and not one.spared]:
+        for one in [one for one in held if one.id not in stays]:
             with contextlib.suppress(NotFound):  # somebody else deleted it meanwhile
-                self.repo.delete(one.id)
+                # Asked at the last moment: the tag may have come from another process.
+                if SPARED not in self.repo.record(one.id).tags:
+                    self.repo.delete(one.id)
             held.remove(one)
 
     def _aliases(self, held: list[_Held]) -> dict[str, str]:
@@ -229,9 +239,13 @@ class Saver:
         task, network = told.get("task"), told.get("network")
         if task and network:
             return address_of("network", task, network)
-        described = facts.described(net, {})
-        kind = "backbone" if described.kind == "backbone" and not task else "network"
-        return address_of(kind, task or described.task, network or described.network)
+        # Once for a network: to describe it, its weights are looked at.
+        known = self._addresses.setdefault(net, {})
+        if (task, network) not in known:
+            described = facts.described(net, {})
+            kind = "backbone" if described.kind == "backbone" and not task else "network"
+            known[task, network] = address_of(kind, task or described.task, network or described.network)
+        return known[task, network]
 
     def _told(self, told: Mapping[str, Any], step: int | None) -> dict[str, Any]:
         from mcore.checkpoint import given
@@ -264,7 +278,7 @@ class Saver:
 def _of(record: Record) -> _Held:
     step = record.facts.get("step")
     whole = step if isinstance(step, int) else None
-    return _Held(record.id, _rules_of(record), record.values, whole, SPARED in record.tags)
+    return _Held(record.id, _rules_of(record), record.values, whole)
 
 
 def _rules_of(record: Record) -> frozenset[str]:

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mcore.checkpoint import NotFound, Repository, Saver
+from mcore.checkpoint import NotFound, Repository, Saver, facts
 from mcore.checkpoint import given as told
 from mcore.checkpoint.rules import lower_is_better, rules_of
 from mcore.checkpoint.stores import record_key
@@ -287,15 +287,12 @@ def test_what_was_saved_by_hand_is_never_pruned(repo):
     assert byhand in repo.ids()
 
 
-def test_what_is_tagged_keep_or_has_an_alias_of_somebody_else_stays(repo):
-    one = saver(repo, keep=1)
-    tagged = one(None, metrics={"miou": 0.1})
-    repo.tag(tagged, "keep")
-    named = saver(repo, keep=1)(None, metrics={"miou": 0.2})
-    repo.alias(named, "production")
+def test_what_is_tagged_keep_or_has_an_alias_of_somebody_else_stays(repo, tmp_path):
+    one, other = saver(repo, keep=1), Repository(tmp_path)
+    other.tag(one(None, metrics={"miou": 0.1}), "keep")
+    other.alias(one(None, metrics={"miou": 0.2}), "production")
 
-    # A tag of another process is seen when the saver reads the repository.
-    fed(saver(repo, keep=1), 0.5, 0.6)
+    fed(one, 0.5, 0.6)
 
     assert values(repo) == [0.1, 0.2, 0.6]
 
@@ -356,6 +353,33 @@ def test_a_network_finds_its_own_place_and_is_saved_with_its_weights(tmp_path):
     assert repo.verify() == []
     # The same weights are stored once.
     assert len([*repo.store.files("blobs/sha256/")]) == 1
+
+
+def test_a_network_is_described_once_and_not_at_each_call(tmp_path, monkeypatch):
+    one, net, asked = Saver(Repository(tmp_path), "max:miou", task="segmentation", keep=1), Tiny(), []
+    one(net, metrics={"miou": 0.5})
+    monkeypatch.setattr(facts, "described", lambda *args: asked.append(args))
+
+    assert one(net, metrics={"miou": 0.4}) is None
+
+    assert asked == []
+
+
+def test_an_interrupted_call_is_made_good_by_the_next(repo, monkeypatch):
+    one = saver(repo, keep=1)
+    fed(one, 0.5)
+
+    def interrupted(*args):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(repo, "alias", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        one(None, metrics={"miou": 0.9})
+    monkeypatch.undo()
+
+    assert fed(one, 0.6) == [False]
+    assert values(repo) == [0.9]
+    assert repo.record(f"{ADDRESS}@best").values == {"miou": 0.9}
 
 
 CHILD = """
