@@ -8,7 +8,10 @@ import json
 import os
 import sys
 
-QUESTIONS = ("exporting", "calling", "zoo", "plain", "microscopy", "tiles", "starting", "spinning", "table")
+QUESTIONS = (
+    "exporting", "calling", "zoo", "plain", "microscopy", "tiles", "starting", "spinning", "table",
+    "checkpoints_speed",
+)  # fmt: skip
 COLUMNS = ("question", "side", "ms", "megabytes", "ratio", "nodes", "over_ms", "goal")
 
 

@@ -16,27 +16,20 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, TypeVar
 
+import obstore
+from obstore import exceptions as failures
+from obstore.store import MemoryStore, S3Store
+
 from mcore.checkpoint import disk
 from mcore.checkpoint.errors import CorruptCheckpoint, LimitExceeded, NotFound
-from mcore.checkpoint.hashing import PIECE, Sha256, pieces
+from mcore.checkpoint.hashing import Sha256, pieces
 from mcore.checkpoint.stores import Kept, Store, blob_key, checked_key
 from mcore.exchange.errors import StorageError, first_line
 
-try:
-    import obstore
-    from obstore import exceptions as failures
-    from obstore.store import MemoryStore, S3Store
-except ModuleNotFoundError as missing:
-    if missing.name != "obstore":
-        raise
-    raise ImportError(
-        'obstore is not installed, which repositories in object stores need: pip install ".[s3]"'
-    ) from None
-
 # Seconds to wait before a request that failed is made again; obstore itself has retried it by then.
 WAITS = (0.2, 1.0)
-# Pieces that are asked for at once, and bytes above which a blob is sent in parts.
-_AT_ONCE, _PARTS = 4, 16 << 20
+# Bytes of a request, requests at once, and bytes above which a blob is sent in parts: S3 takes none of less than 5 MB.
+_PART, _AT_ONCE, _PARTS = 8 << 20, 4, 16 << 20
 # Where copies lie for a moment; whose object one is.
 _RENEWING, _MARK = "renewing/", "mcore-writer"
 Answer = TypeVar("Answer")
@@ -56,7 +49,6 @@ class Bucket(Store):
             aren't given come from the environment (AWS_ENDPOINT_URL, AWS_REGION, AWS_ACCESS_KEY_ID, ...).
 
     Raises:
-        ImportError: the extra `s3` isn't installed.
         ValueError: the address or an option isn't understood.
         NotFound: nothing is there, and `create` is false.
     """
@@ -94,7 +86,7 @@ class Bucket(Store):
         if not self._renewed(key, size):
             self._asked(
                 key,
-                lambda: obstore.put(self._objects, key, iter(kept), use_multipart=size > _PARTS, chunk_size=2 * PIECE),
+                lambda: obstore.put(self._objects, key, iter(kept), use_multipart=size > _PARTS, chunk_size=_PART),
             )
         return sha256
 
@@ -150,7 +142,7 @@ class Bucket(Store):
         """The object in order, of which some pieces are always on their way."""
 
         def get(start: int) -> memoryview:
-            length = min(PIECE, size - start)
+            length = min(_PART, size - start)
             content = obstore.get_range(self._objects, key, start=start, length=length)
             if len(content) != length:
                 raise failures.GenericError(f"{len(content)} bytes came of {length}")
@@ -159,7 +151,7 @@ class Bucket(Store):
         waiting: deque[tuple[int, Future[memoryview]]] = deque()
         with ThreadPoolExecutor(_AT_ONCE, "mcore-fetch") as threads:
             try:
-                for start in range(0, size, PIECE):
+                for start in range(0, size, _PART):
                     waiting.append((start, threads.submit(self._asked, key, lambda start=start: get(start))))
                     if len(waiting) >= _AT_ONCE:
                         first, arriving = waiting.popleft()

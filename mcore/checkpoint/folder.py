@@ -125,6 +125,7 @@ class Folder(Store):
         with _reading(target, f"the blob {sha256} is missing in {self.path}.") as (handle, there):
             if there != size:
                 raise CorruptCheckpoint(f"{target}: {there} bytes; {size} were saved, with SHA-256 {sha256}.")
+            disk.start_reading(handle)
             buffer = disk.memory(size)
             with Sha256(size) as hashed:
                 for start in range(0, size, PIECE):

@@ -7,6 +7,7 @@ from typing import Any
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
+from mcore.checkpoint.extras import needed
 from mcore.checkpoint.stores import Store
 
 
@@ -27,7 +28,8 @@ def open_store(url: str | os.PathLike[str], *, create: bool = True, **options: A
     address = os.fspath(url)
     scheme = address.partition("://")[0].lower() if "://" in address else ""
     if scheme in ("s3", "memory"):
-        # Needs obstore, which a folder doesn't.
+        # A folder doesn't need it.
+        needed("obstore", "s3", what="a repository in an object store")
         from mcore.checkpoint.bucket import Bucket
 
         return Bucket(address, create=create, **options)

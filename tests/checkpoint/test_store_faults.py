@@ -22,7 +22,7 @@ from mcore.checkpoint.errors import CorruptCheckpoint, NotFound
 from mcore.checkpoint.opening import open_store
 from mcore.checkpoint.stores import blob_key
 from mcore.exchange.errors import StorageError
-from tests.checkpoint.places import FailingProxy, bucket_at, some_arrays
+from tests.checkpoint.places import FailingProxy, bucket_at, damage, some_arrays
 
 ROOT = hasattr(os, "geteuid") and os.geteuid() == 0
 as_root = pytest.mark.skipif(not ROOT, reason="needs root: other users, file systems of its own")
@@ -260,6 +260,47 @@ def test_whichever_call_fails_a_load_is_whole_or_told_not_to_be(tmp_path):
             break
 
     assert number > 5
+
+
+def test_bytes_are_on_the_disk_before_they_have_a_name_and_the_name_is_before_a_save_ends(tmp_path, monkeypatch):
+    calls = []
+    store = open_store(tmp_path)
+    put(store)  # so that the folders are there
+    store.create("records/one.json", b"{}")
+
+    def told(name, real):
+        return lambda *arguments: calls.append(name) or real(*arguments)
+
+    for name in ("open", "write", "fsync", "link", "replace"):
+        monkeypatch.setattr(os, name, told(name, getattr(os, name)))
+
+    put(store)
+    store.create("records/two.json", b"{}")
+
+    assert calls == [*"open write fsync replace open fsync".split(), *"open write fsync link open fsync".split()]
+
+
+def test_a_save_that_is_interrupted_leaves_nothing(tmp_path):
+    store = open_store(tmp_path)
+
+    def chunks():
+        yield bytes(6_000_000)
+        raise KeyboardInterrupt("Ctrl-C")
+
+    with pytest.raises(KeyboardInterrupt, match="Ctrl-C"):
+        store.put(chunks(), 12_000_000)
+
+    assert [name for _, _, names in os.walk(tmp_path) for name in names] == []
+
+
+def test_saving_again_heals_a_blob_that_rotted_on_the_disk(tmp_path):
+    store = open_store(tmp_path)
+    sha256 = put(store)
+    damage(store, blob_key(sha256), SOME[:-1] + b"X")
+
+    put(store)
+
+    assert bytes(store.fetch(sha256, len(SOME))) == SOME
 
 
 def test_listing_that_fails_is_no_short_list(tmp_path, monkeypatch):
@@ -633,8 +674,8 @@ def test_a_connection_that_breaks_in_the_middle_of_a_blob_is_taken_up_again(s3, 
             return False
         broken.append(handler.path)
         handler.send_response(206)
-        handler.send_header("Content-Length", str(4 << 20))
-        handler.send_header("Content-Range", f"bytes 0-{(4 << 20) - 1}/{LARGE}")
+        handler.send_header("Content-Length", str(8 << 20))
+        handler.send_header("Content-Range", f"bytes 0-{(8 << 20) - 1}/{LARGE}")
         handler.send_header("ETag", '"x"')
         handler.send_header("Last-Modified", "Sat, 28 Nov 2026 20:00:00 GMT")
         handler.end_headers()
