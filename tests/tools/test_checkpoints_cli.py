@@ -256,7 +256,7 @@ def test_import_takes_a_tree_of_weights_by_family(run, tmp_path):
     assert re.search(r"resnet/resnet34\.pth: failed", out)
     record = Repository(tmp_path / "repo").record("backbones/resnet18")
     np.testing.assert_array_equal(
-        Repository(tmp_path / "repo").arrays(record.components[0])["conv1.weight"], net.conv1.weight.numpy()
+        Repository(tmp_path / "repo").arrays(record.components[0])["conv1.weight"], net.conv1.weight.detach().numpy()
     )
 
 
