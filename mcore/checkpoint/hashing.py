@@ -9,7 +9,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from types import TracebackType
 
 # Bytes of a piece: large enough that handing it to another thread costs nothing beside hashing it.
-PIECE = 4 << 20
+PIECE = 2 << 20
 # Pieces that may wait for their hash; a writer that is faster than that waits, since pieces may be copies.
 _WAITING = 4
 

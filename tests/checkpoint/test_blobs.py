@@ -226,8 +226,8 @@ GIANTS = {
     "a million numbers": "head(b'{\"a\":[' + b','.join([b'1'] * 8_000_000) + b']}')",
     "a million texts of metadata": "head(b'{\"__metadata__\":{'"
     " + b','.join(b'\"%x\":\"\"' % n for n in range(1_200_000)) + b'}}')",
-    "two hundred thousand tensors": 'head(b\'{\' + b\',\'.join(b\'"%x":{"dtype":"F32","shape":[0],'
-    "\"data_offsets\":[0,0]}' % n for n in range(101_000)) + b'}')",
+    "a hundred thousand and one tensors": 'head(b\'{\' + b\',\'.join(b\'"%x":{"dtype":"F32","shape":[0],'
+    "\"data_offsets\":[0,0]}' % n for n in range(100_001)) + b'}')",
 }
 REFUSED = """
 import re, struct, sys, time
