@@ -20,12 +20,26 @@ TORCH = mcore.backend() == "torch"
 needs_torch = pytest.mark.skipif(not TORCH, reason="torch's own objects are of the torch engine")
 
 
-def assembly(classes=2, **backbone):
-    heads = {
-        "mask": {"type": "Segmentation", "num_classes": classes},
-        "kind": {"type": "Classification", "num_classes": 3},
-    }
-    return models.assemble({"type": "resnet18", "num_classes": None, **backbone}, "FPN", heads=heads)
+SMALL = {"in_channels": 3, "channels": (4, 8, 16), "norm": "batch", "dims": 2}
+# Its first convolution, and where its weight is shaped (4, 3, 3, 3).
+FIRST = "blocks.0.0.conv"
+
+
+def backbone(**more):
+    return models.create("plain_encoder", **{**SMALL, **more})
+
+
+def neck():
+    return {"type": "FPN", "channels": 8}
+
+
+def head(classes=2):
+    return {"type": "Segmentation", "num_classes": classes, "channels": 6}
+
+
+def assembly(classes=2, **more):
+    heads = {"mask": head(classes), "kind": {"type": "Classification", "num_classes": 3}}
+    return models.assemble({"type": "plain_encoder", **SMALL, **more}, neck(), heads=heads)
 
 
 def changed(net, value=2.0):
@@ -136,7 +150,7 @@ def test_only_the_components_that_are_asked_for_are_read():
 
 
 def test_a_backbone_saved_alone_goes_into_a_network_s():
-    net, target = models.create("resnet18"), assembly()
+    net, target = backbone(), assembly()
 
     load_into(target, *saved(net), parts=["backbone"])
 
@@ -144,7 +158,7 @@ def test_a_backbone_saved_alone_goes_into_a_network_s():
 
 
 def test_a_network_s_backbone_goes_into_one_that_stands_alone():
-    net, target = assembly(), models.create("resnet18")
+    net, target = assembly(), backbone()
 
     load_into(target, *saved(net), parts=["backbone"])
 
@@ -152,7 +166,7 @@ def test_a_network_s_backbone_goes_into_one_that_stands_alone():
 
 
 def test_the_classifier_of_a_backbone_is_left_out_and_told():
-    net, target = models.create("resnet18", num_classes=3), assembly()
+    net, target = backbone(num_classes=3), assembly()
 
     report = load_into(target, *saved(net), parts=["backbone"])
 
@@ -161,7 +175,7 @@ def test_the_classifier_of_a_backbone_is_left_out_and_told():
 
 
 def test_a_mapping_says_which_part_goes_where():
-    net, target = assembly(), Sequential(Conv2d(3, 1, 1), models.create("resnet18"))
+    net, target = assembly(), Sequential(Conv2d(3, 1, 1), backbone())
 
     load_into(target, *saved(net), parts={"backbone": "1"})
 
@@ -169,7 +183,7 @@ def test_a_mapping_says_which_part_goes_where():
 
 
 def test_into_says_where_the_only_part_goes():
-    net, target = assembly(), Sequential(models.create("resnet18"))
+    net, target = assembly(), Sequential(backbone())
 
     load_into(target, *saved(net), parts="backbone", into="0")
 
@@ -180,10 +194,10 @@ def test_a_piece_of_a_part_can_be_asked_for():
     net, target = assembly(), changed(assembly())
     before = arrays_of(target)
 
-    load_into(target, *saved(net), parts="backbone.layer1")
+    load_into(target, *saved(net), parts="backbone.blocks.1")
 
-    assert_same(below(arrays_of(target), "backbone.layer1."), below(arrays_of(net), "backbone.layer1."))
-    assert_same(below(arrays_of(target), "backbone.layer2."), below(before, "backbone.layer2."))
+    assert_same(below(arrays_of(target), "backbone.blocks.1."), below(arrays_of(net), "backbone.blocks.1."))
+    assert_same(below(arrays_of(target), "backbone.blocks.2."), below(before, "backbone.blocks.2."))
 
 
 def test_heads_means_all_of_them():
@@ -198,7 +212,7 @@ def test_heads_means_all_of_them():
     ("options", "error", "match"),
     [
         ({"parts": "nek"}, NotFound, r"has no part 'nek' \(did you mean 'neck'\?\); it has backbone, neck, heads.mask"),
-        ({"parts": "backbone.layr1"}, NotFound, r"has nothing below 'backbone.layr1'; there are conv1, bn1, layer1"),
+        ({"parts": "backbone.blocks.9"}, NotFound, r"has nothing below 'backbone.blocks.9'; there are 0, 1, 2"),
         ({"parts": {"neck": "nec"}}, NotFound, r"the network has no part 'nec' \(did you mean 'neck'\?\)"),
         (
             {"parts": {"head": "neck"}},
@@ -224,9 +238,9 @@ def test_parts_that_are_not_there_are_told_and_nothing_changes(options, error, m
 
 
 def test_a_head_of_one_name_may_go_to_another():
-    net = models.assemble("resnet18", head={"type": "Segmentation", "num_classes": 2})
-    heads = {one: {"type": "Segmentation", "num_classes": 2} for one in ("a", "b")}
-    target = models.assemble("resnet18", heads=heads)
+    net = models.assemble({"type": "plain_encoder", **SMALL}, head=head())
+    heads = {one: head() for one in ("a", "b")}
+    target = models.assemble({"type": "plain_encoder", **SMALL}, heads=heads)
 
     load_into(target, *saved(net), parts={"head": "heads.b"})
 
@@ -234,11 +248,11 @@ def test_a_head_of_one_name_may_go_to_another():
 
 
 def test_a_role_that_several_have_needs_a_name():
-    net = models.assemble("resnet18", head={"type": "Segmentation", "num_classes": 2})
-    heads = {one: {"type": "Segmentation", "num_classes": 2} for one in ("a", "b")}
+    net = models.assemble({"type": "plain_encoder", **SMALL}, head=head())
+    heads = {one: head() for one in ("a", "b")}
 
     with pytest.raises(NotFound, match=r"'head' may be heads.a or heads.b of the network"):
-        load_into(models.assemble("resnet18", heads=heads), *saved(net), parts="head")
+        load_into(models.assemble({"type": "plain_encoder", **SMALL}, heads=heads), *saved(net), parts="head")
 
 
 def test_a_weight_that_two_parts_share_comes_also_with_the_second_alone():
@@ -316,7 +330,7 @@ def test_nothing_in_common_is_refused_also_without_strict():
 
 def test_a_backbone_into_a_whole_network_is_told_how():
     with pytest.raises(Incompatible, match=r'parts=\["backbone"\] loads the backbone alone'):
-        load_into(assembly(), *saved(models.create("resnet18")))
+        load_into(assembly(), *saved(backbone()))
 
 
 def test_whole_numbers_are_no_weights():
@@ -361,7 +375,7 @@ def test_with_resize_the_classifier_stays_fresh_and_all_else_loads():
         {name: array for name, array in found.items() if name not in kept},
         {name: array for name, array in arrays_of(net).items() if name not in kept},
     )
-    assert "(2, 64, 1, 1) in the checkpoint, (5, 64, 1, 1) in the network" in str(report)
+    assert "(2, 6, 1, 1) in the checkpoint, (5, 6, 1, 1) in the network" in str(report)
 
 
 def test_with_resize_layers_that_score_nothing_have_to_fit():
@@ -382,7 +396,7 @@ def test_where_nobody_names_the_classifier_it_is_the_last_layer():
 
 
 def test_a_classifier_that_the_checkpoint_lacks_is_fresh_with_resize():
-    net, target = models.create("resnet18"), models.create("resnet18", num_classes=4)
+    net, target = backbone(), backbone(num_classes=4)
 
     assert list(load_into(target, *saved(net), resize=True).kept) == ["fc.weight", "fc.bias"]
 
@@ -411,13 +425,13 @@ def test_a_mask_besides_rgb_changes_nothing_at_first():
 
     load_into(target, *saved(net, channels="RGB"), parts=["backbone"], channels="RGB+mask")
 
-    made = arrays_of(target)["backbone.conv1.weight"]
-    np.testing.assert_array_equal(made[:, :3], arrays_of(net)["backbone.conv1.weight"])
+    made = arrays_of(target)[f"backbone.{FIRST}.weight"]
+    np.testing.assert_array_equal(made[:, :3], arrays_of(net)[f"backbone.{FIRST}.weight"])
     assert not made[:, 3].any()
 
 
 def test_more_channels_need_a_meaning_or_resize():
-    with pytest.raises(Incompatible, match=r"(?s)conv1.weight: .*\(64, 3, 7, 7\).*\(64, 4, 7, 7\).*which are R\+G\+B"):
+    with pytest.raises(Incompatible, match=r"(?s)0.0.conv.weight: .*\(4, 3, 3, 3\).*\(4, 4, 3, 3\).*which are R\+G\+B"):
         load_into(assembly(in_channels=4), *saved(assembly(), channels="RGB"), parts="backbone")
 
 
@@ -547,7 +561,7 @@ def test_a_network_on_meta_is_refused():
 
 @pytest.mark.parametrize(
     "net",
-    [lambda: models.create("LeNet", num_classes=3), assembly, lambda: models.create("resnet18", frozen_stages=1)],
+    [lambda: models.create("LeNet", num_classes=3), assembly, lambda: backbone(frozen_stages=1)],
     ids=["a network", "an assembly", "a backbone"],
 )
 @pytest.mark.parametrize("training", [True, False])
@@ -589,7 +603,7 @@ def test_a_rebuilt_network_holds_the_arrays_themselves():
 def test_a_rebuilt_network_s_numbers_were_never_drawn():
     import torch
 
-    record, arrays = saved(models.create("resnet18"))
+    record, arrays = saved(backbone())
     before = torch.get_rng_state()
 
     rebuilt(record, arrays)
