@@ -105,26 +105,7 @@ def load_weights(net: Module, weights: str | os.PathLike[str] | Mapping[str, Any
         ValueError: nothing matched, or shapes don't fit; nothing was changed. A file is damaged, or of another kind.
         FileNotFoundError: no such file, or no weights of this name: every place is told that was looked in.
     """
-    options = check_weights(weights)
-    named = published.asked(options)
-    if named is not None:
-        net = published.target_of(net, named)
-        return _load(net, *_found(published.find(net, named), options))
-    return _load(net, Report(os.fspath(options.get("file") or "the state given")), options)
-
-
-def _found(found: published.Found, options: dict[str, Any]) -> tuple[Report, dict[str, Any]]:
-    """Options that name what was found, and the report for it."""
-    options = {key: value for key, value in options.items() if key not in ("file", "repository", "checkpoint")}
-    report = Report(found.where, channels=() if found.channels == ("R", "G", "B") else found.channels)
-    if found.file is not None:
-        return report, {**options, "file": found.file}
-    # Channels are told of files that see red, green and blue in this order.
-    arrays = found.by_colour() if options.get("channels") is not None else found.state
-    return report, {**options, "state": _tensors(arrays or {})}
-
-
-def _load(net: Module, report: Report, options: Mapping[str, Any]) -> Report:
+    net, report, options = _meant(net, check_weights(weights))
     state = net.state_dict()
     theirs = _read(net, options)
     if not theirs:
@@ -155,6 +136,26 @@ def _load(net: Module, report: Report, options: Mapping[str, Any]) -> Report:
     if layout.norm_eps is not None:
         report.norm_eps = _set_eps(net, layout.norm_eps)
     return report
+
+
+def _meant(net: Module, options: dict[str, Any]) -> tuple[Module, Report, dict[str, Any]]:
+    """What is loaded into, a report, and options of a file or a state: names are looked up."""
+    named = published.asked(options)
+    if named is None:
+        return net, Report(os.fspath(options.get("file") or "the state given")), options
+    net = published.target_of(net, named)
+    return net, *_found(published.find(net, named), options)
+
+
+def _found(found: published.Found, options: dict[str, Any]) -> tuple[Report, dict[str, Any]]:
+    """Options that name what was found, and the report for it."""
+    options = {key: value for key, value in options.items() if key not in ("file", "repository", "checkpoint")}
+    report = Report(found.where, channels=() if found.channels == ("R", "G", "B") else found.channels)
+    if found.file is not None:
+        return report, {**options, "file": found.file}
+    # Channels are told of files that see red, green and blue in this order.
+    arrays = found.by_colour() if options.get("channels") is not None else found.state
+    return report, {**options, "state": _tensors(arrays or {})}
 
 
 def _assume(net: Module, report: Report, new: dict[str, Tensor]) -> None:
@@ -352,7 +353,7 @@ def _judge(
         warnings.warn(
             f"{title}: {len(report.missing)} of {len(state)} entries are not in {report.file} and keep their "
             f"random values: {shown}.",
-            stacklevel=5,
+            stacklevel=4,
         )
 
 

@@ -1,6 +1,7 @@
 """Weights by name: ImageNet's out of the places in MCORE_WEIGHTS, checkpoints out of repositories."""
 
 import os
+import struct
 import warnings
 
 import numpy as np
@@ -12,7 +13,7 @@ from mcore.checkpoint.errors import CorruptCheckpoint
 from mcore.checkpoint.repository import Repository
 from mcore.config import ConfigError
 from mcore.exchange.files import write_arrays
-from models.networks import LeNet, UNet
+from models.networks import Darknet, LeNet, UNet
 from models.utils.published import places_of
 from models.utils.weights import check_weights
 
@@ -377,11 +378,35 @@ def test_a_file_without_an_ending_is_a_file(tmp_path, monkeypatch):
 # --- files of other kinds
 
 
-def test_initializers_of_onnx_and_arrays_of_numpy_are_taken(tmp_path):
+def test_arrays_of_numpy_are_taken(tmp_path):
     net = made(2)
     np.savez(tmp_path / "a.npz", **{key: value.detach().numpy() for key, value in net.state_dict().items()})
 
     assert (first(made(weights=tmp_path / "a.npz")) == 2).all()
+
+
+@pytest.mark.parametrize("name", ["a.onnx", "a.pth"])
+def test_initializers_of_onnx_are_taken(tmp_path, name):
+    made(2, "LeNet").toplatform(tmp_path / "artifact", sizes=[(1, 1, 32, 32)])
+    (tmp_path / name).write_bytes((tmp_path / "artifact" / "model.onnx").read_bytes())
+
+    assert (first(LeNet(weights=tmp_path / name)) == 2).all()
+
+
+def test_darknets_numbers_are_taken_whatever_the_file_is_called(tmp_path):
+    cfg = "[net]\nheight=8\nwidth=8\nchannels=1\n[convolutional]\nfilters=2\nsize=1\nactivation=linear\n"
+    (tmp_path / "net.cfg").write_text(cfg)
+    (tmp_path / "net.bin").write_bytes(struct.pack("<iiiQ4f", 0, 2, 5, 0, 1, 2, 3, 4))
+
+    net = Darknet(tmp_path / "net.cfg", weights=tmp_path / "net.bin")
+
+    assert sorted(x for value in net.state_dict().values() for x in value.flatten().tolist()) == [1, 2, 3, 4]
+
+
+def test_safetensors_named_as_darknets_are_safetensors(tmp_path):
+    file_of(made(2), tmp_path / "net.weights")
+
+    assert (first(made(weights=tmp_path / "net.weights")) == 2).all()
 
 
 def test_a_page_saved_by_mistake_is_told(tmp_path):
