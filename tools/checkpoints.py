@@ -133,11 +133,11 @@ def _opened(arguments: argparse.Namespace) -> Repository:
 
 
 def _list(repo: Repository, arguments: argparse.Namespace) -> None:
-    ids = repo.ids()
     if arguments.deleted:
-        there = set(ids)
-        ids = [id for id in repo.ids(deleted=True) if id not in there]
-    found = [repo.original(id) if arguments.deleted else repo.record(id) for id in ids]
+        there = set(repo.ids())
+        found = [repo.original(id) for id in repo.ids(deleted=True) if id not in there]
+    else:
+        found = list(repo.records())
     _show_all(repo, texts.matching(found, arguments.pattern)[: arguments.limit], arguments)
 
 

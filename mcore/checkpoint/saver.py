@@ -180,7 +180,8 @@ class Saver:
             if id in gone:
                 continue
             try:
-                yield self.repo.record(id)
+                # As it was saved: what was said of it later is asked for when it is to go.
+                yield self.repo.original(id)
             except NotFound:
                 continue  # a save that never ended, or what gc took
             except (SchemaError, LimitExceeded) as error:
