@@ -164,8 +164,8 @@ class Index:
             changes = self._compared(connection, look.areas)
         if changes:
             with self._place.writing() as connection:
-                # Once more: another process may have been faster.
-                self._take(connection, self._compared(connection, look.areas))
+                # Another process may have been faster.
+                self._take(connection, self._still(connection, changes))
         if look.known != known:
             return self._remembered(look)
         return self._notes()
@@ -193,13 +193,22 @@ class Index:
         changes = _Changes()
         unread = {row.key: row.why for row in connection.execute(sa.select(schema.unread))}
         for area in areas:
-            there = listed(self.store, area)
             table = _TABLES[area.folder]
             ids = connection.execute(sa.select(table.c.id).where(table.c.id >= area.first, table.c.id < area.end))
+            # Before the listing: what another process takes in between is no file that went.
             known = set(ids.scalars())
+            there = listed(self.store, area)
             changes.gone[area.folder] |= known - there.keys()
             changes.new[area.folder] |= {id: there[id] for id in there.keys() - known}
         self._drop_still_unread(changes, unread)
+        return changes
+
+    def _still(self, connection: sa.Connection, changes: _Changes) -> _Changes:
+        """Of what an index lacked, what it still lacks."""
+        for folder, table in _TABLES.items():
+            for ids in _chunks(list(changes.new[folder]), _MOST_BOUND):
+                for id in connection.execute(sa.select(table.c.id).where(table.c.id.in_(ids))).scalars():
+                    del changes.new[folder][id]
         return changes
 
     def _drop_still_unread(self, changes: _Changes, unread: dict[str, str]) -> None:

@@ -121,7 +121,8 @@ def _behind(folder: str, newest: str, count: int) -> Area:
     if not newest or count <= FEW:
         return Area(folder)
     first = first_id(max(0, milliseconds(newest) - int(DAY * 1000)))
-    after = record_key(first) if folder == "records/" else event_key(first, first_id(0))
+    # Without an ending, it sorts just before the file of this very id.
+    after = record_key(first).replace(FOLDERS[0], folder).removesuffix(".json")
     return Area(folder, after=after, first=first)
 
 

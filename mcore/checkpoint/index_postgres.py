@@ -24,7 +24,9 @@ class PostgreSQL:
     def __init__(self, url: str, name: str) -> None:
         made = sa.make_url(url).set(drivername="postgresql+psycopg")
         self.name, self.said = name, made.render_as_string(hide_password=True)
-        self._engine = sa.create_engine(made, pool_pre_ping=True).execution_options(schema_translate_map={None: name})
+        self._engine = sa.create_engine(made, pool_pre_ping=True, hide_parameters=True).execution_options(
+            schema_translate_map={None: name}
+        )
         self._owner = os.getpid()
         # One number for each repository, by which writers wait for each other.
         self._key = int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big", signed=True)

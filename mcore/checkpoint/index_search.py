@@ -45,7 +45,9 @@ def found(
     asked = sa.select(checkpoint.c.id)
     if not deleted:
         asked = asked.where(words.column("deleted") == sa.false())
-    asked = asked.where(*(words.where(part) for part in parts if part is not rarest))
+    others = tuple(part for part in parts if part is not rarest)
+    if others:
+        asked = asked.where(words.where(And(others)))
     if rarest is not None:
         asked = asked.where(checkpoint.c.n.in_(words.matches(rarest)))
     if walked and sorting and field_of(sorting[0][0]).place == "metric" and len(sorting) == 1:

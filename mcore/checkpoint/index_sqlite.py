@@ -233,7 +233,7 @@ class SQLite:
 def _engine(path: Path) -> sa.Engine:
     # A file that went since its seal was read isn't made anew by opening it.
     made = f"sqlite:///file:{quote(str(path))}?mode=rw&uri=true"
-    engine = sa.create_engine(made, connect_args={"timeout": 30})
+    engine = sa.create_engine(made, connect_args={"timeout": 30}, hide_parameters=True)
 
     @sa.event.listens_for(engine, "connect")
     def _prepared(connection: Any, _: Any) -> None:

@@ -54,7 +54,8 @@ class Built:
     """A part of a question with its size."""
 
     node: Node
-    terms: int
+    values: int
+    comparisons: int
     depth: int
 
 
@@ -91,10 +92,10 @@ class _Builder:
 
     def not_(self, parts: list[Any]) -> Built:
         inner = parts[-1]
-        return _sized(Not(inner.node), inner.terms, inner.depth + 1)
+        return _sized(Not(inner.node), inner, 1)
 
     def group(self, parts: list[Built]) -> Built:
-        return _sized(parts[0].node, parts[0].terms, parts[0].depth + 1)
+        return _sized(parts[0].node, parts[0], 1)
 
     def compare(self, parts: list[Any]) -> Built:
         field, operator, value = parts
@@ -147,17 +148,18 @@ class _Builder:
 
 
 def _joined(kind: Callable[[tuple[Node, ...]], Node], parts: list[Built]) -> Built:
-    depth = max(part.depth for part in parts)
-    return _sized(kind(tuple(part.node for part in parts)), sum(part.terms for part in parts), depth)
+    values, comparisons = sum(part.values for part in parts), sum(part.comparisons for part in parts)
+    whole = Built(kind(tuple(part.node for part in parts)), values, comparisons, max(part.depth for part in parts))
+    return _sized(whole.node, whole)
 
 
-def _sized(node: Node, terms: int, depth: int) -> Built:
-    check_size(terms, depth)
-    return Built(node, terms, depth)
+def _sized(node: Node, inner: Built, deeper: int = 0) -> Built:
+    check_size(inner.values, inner.comparisons, inner.depth + deeper)
+    return Built(node, inner.values, inner.comparisons, inner.depth + deeper)
 
 
 def _denied(built: Built) -> Built:
-    return _sized(Not(built.node), built.terms, built.depth)
+    return _sized(Not(built.node), built)
 
 
 def _leaf(node: Node, field: Any, values: list[_Literal]) -> Built:
@@ -166,7 +168,7 @@ def _leaf(node: Node, field: Any, values: list[_Literal]) -> Built:
     except Misfit as error:
         wrong = next((value for value in values if not _fits(node, value)), None) if error.at == "value" else None
         raise At(str(error), *(_span(field) if wrong is None else (wrong.start, wrong.end))) from None
-    return _sized(node, max(1, len(values)), 0)
+    return _sized(node, Built(node, len(values), 1, 0))
 
 
 def _fits(node: Any, value: _Literal) -> bool:

@@ -17,8 +17,8 @@ from typing import TypeAlias
 from mcore.checkpoint.errors import LimitExceeded, QueryError
 from mcore.checkpoint.query_fields import Misfit, Value, check
 
-# Values in a question, and how deep its parentheses and `not` stand in each other.
-MOST_TERMS, DEEPEST = 1000, 50
+# Values in a question, comparisons (each is looked up for every checkpoint), and how deep parts stand in each other.
+MOST_VALUES, MOST_COMPARISONS, DEEPEST = 1000, 200, 50
 
 
 @dataclass(frozen=True)
@@ -89,10 +89,11 @@ def checked(node: Node) -> Node:
         QueryError: it doesn't fit.
         LimitExceeded: too many terms, or too deep.
     """
-    terms = 0
+    values = comparisons = 0
     for part, depth in _walked(node):
-        terms += _terms(part)
-        check_size(terms, depth)
+        values += _values(part)
+        comparisons += isinstance(part, Leaf)
+        check_size(values, comparisons, depth)
         try:
             check_leaf(part)
         except Misfit as error:
@@ -100,10 +101,14 @@ def checked(node: Node) -> Node:
     return node
 
 
-def check_size(terms: int, depth: int) -> None:
+def check_size(values: int, comparisons: int, depth: int) -> None:
     """Raises LimitExceeded where a question is larger than any that is meant."""
-    if terms > MOST_TERMS:
-        raise LimitExceeded(f"search: more than {MOST_TERMS} terms; ask in parts.")
+    if values > MOST_VALUES:
+        raise LimitExceeded(f"search: more than {MOST_VALUES} values; ask in parts.")
+    if comparisons > MOST_COMPARISONS:
+        raise LimitExceeded(
+            f"search: more than {MOST_COMPARISONS} comparisons; several values of a field are one: FIELD in (A, B)."
+        )
     if depth > DEEPEST:
         raise LimitExceeded(f"search: parts stand more than {DEEPEST} deep in each other; write it flatter.")
 
@@ -133,7 +138,7 @@ def _walked(node: Node) -> Iterator[tuple[Node, int]]:
             waiting += [(one, depth + 1) for one in part.parts]
 
 
-def _terms(node: Node) -> int:
+def _values(node: Node) -> int:
     return len(node.values) if isinstance(node, In) else 1 if isinstance(node, Compare | IsNull) else 0
 
 
