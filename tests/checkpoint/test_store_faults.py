@@ -139,9 +139,10 @@ def test_fifty_killed_writers_leave_whole_files_and_what_sweep_takes(tmp_path):
 # Full disks
 
 
-def test_what_doesnt_fit_is_refused_before_it_is_written(small_disk):
+def test_what_doesnt_fit_is_refused_before_it_is_written(small_disk, monkeypatch):
     store = open_store(small_disk)
     good = blobs.write(store, {"w": np.ones(2_500_000)})
+    monkeypatch.setattr(os, "write", lambda *_: pytest.fail("it was written"))
 
     with pytest.raises(
         StorageError, match=rf"No room is left on {small_disk}: 80\.0 MB are needed, \d\d\.\d MB are free"
@@ -638,6 +639,17 @@ def test_a_server_that_fails_three_times_is_asked_again(s3, quick, method, code)
 
         assert bytes(store.fetch(sha256, len(SOME))) == SOME
         assert store.create("records/one.json", b"{}") is True
+        assert store.read("records/one.json") == b"{}"
+
+
+@pytest.mark.parametrize("method", ["PUT", "GET", "HEAD"])
+def test_what_obstore_gives_up_is_asked_again(s3, quick, method):
+    once = {"retry_config": {"max_retries": 0, "retry_timeout": timedelta(seconds=10)}}
+    with FailingProxy(s3, refusing(method, 503, 2)) as proxy:
+        store = bucket_at(s3, through=proxy.url, **once)
+
+        assert store.create("records/one.json", b"{}") is True
+        assert store.has("records/one.json")
         assert store.read("records/one.json") == b"{}"
 
 

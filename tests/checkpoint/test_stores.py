@@ -10,6 +10,7 @@ import time
 import pytest
 
 from mcore.checkpoint.errors import CorruptCheckpoint, LimitExceeded, NotFound, PathEscape
+from mcore.checkpoint.hashing import PIECE, pieces
 from mcore.checkpoint.opening import open_store
 from mcore.checkpoint.stores import blob_key
 from mcore.exchange.errors import StorageError
@@ -101,6 +102,14 @@ def test_a_blob_of_many_small_pieces_and_large_ones_is_their_sum(store):
     content = b"".join(chunks)
 
     assert bytes(store.fetch(store.put(iter(chunks), len(content)), len(content))) == content
+
+
+def test_small_chunks_come_together_in_pieces_of_a_bounded_size():
+    lengths = [len(piece) for piece in pieces([b"x" * 1000] * 10_000, 10_000_000)]
+
+    assert sum(lengths) == 10_000_000
+    assert len(lengths) < 100
+    assert max(lengths) <= PIECE
 
 
 @pytest.mark.parametrize("said", [len(SOME) - 1, len(SOME) + 1])
