@@ -10,7 +10,7 @@ import json
 import os
 import stat
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -61,8 +61,9 @@ def export(repo: Repository, ids: Sequence[str], folder: str | os.PathLike[str],
     ids = list(dict.fromkeys(ids))
     with atomic_folder(target, overwrite=True, replaceable=lambda _: False) as beside:
         _write(beside, FILE, (json.dumps({"format": FORMAT, "id": new_id()}) + "\n").encode())
+        events = _by_checkpoint(repo.history)
         for id in watch(ids):
-            _export_one(repo, id, beside)
+            _export_one(repo, id, events.get(id, ()), beside)
     return ids
 
 
@@ -87,7 +88,8 @@ def import_(repo: Repository, folder: str | os.PathLike[str], *, watch: Watch = 
     coming = _read(source)
     _check_against(repo, coming)
     done: set[str] = set()
-    fresh = [one.record.id for one in watch(coming) if _import_one(repo, source, one, done)]
+    aliases = repo.history.aliases()
+    fresh = [one.record.id for one in watch(coming) if _import_one(repo, source, one, done, aliases)]
     gone = repo.history.deleted()
     for one in coming:
         if one.record.id in gone:
@@ -95,17 +97,25 @@ def import_(repo: Repository, folder: str | os.PathLike[str], *, watch: Watch = 
     return fresh
 
 
+def _by_checkpoint(history: History) -> dict[str, list[Event]]:
+    """All events by the checkpoint that they're of: listing them for each would take ever longer."""
+    out: dict[str, list[Event]] = {}
+    for event in history.all():
+        out.setdefault(event.checkpoint, []).append(event)
+    return out
+
+
 # --- out
 
 
-def _export_one(repo: Repository, id: str, beside: Path) -> None:
+def _export_one(repo: Repository, id: str, events: Iterable[Event], beside: Path) -> None:
     record = repo.original(id)
     for blob in _blobs(record):
         if not (beside / blob_key(blob.sha256)).exists():
             _write(beside, blob_key(blob.sha256), repo.store.fetch(blob.sha256, blob.size))
     # As Addresses names them, so that the folder can be opened as a repository.
     _write(beside, f"{VERSIONS}{record.address}/{record.version:06d}", f"{id}\n".encode())
-    for event in repo.history.of(id):
+    for event in events:
         _write(beside, event_key(event.id, id), records.written(event))
     _write(beside, record_key(id), records.written(record))
 
@@ -190,11 +200,10 @@ def _check_format(source: Store) -> None:
 def _read(source: Store) -> list[_Coming]:
     """All checkpoints that aren't deleted there, checked, the oldest first."""
     history = History(source)
-    events: dict[str, list[Event]] = {}
-    for event in history.all():
+    events = _by_checkpoint(history)
+    for event in (event for several in events.values() for event in several):
         if not source.has(event_key(event.id, event.checkpoint)):
             raise SchemaError(f"{source.url}: the event {event.id} stands under another's name.")
-        events.setdefault(event.checkpoint, []).append(event)
         _check_moment(source, event.id)
     gone = history.deleted()
     coming = []
@@ -224,6 +233,7 @@ def _check_moment(source: Store, id: str) -> None:
 
 def _check_against(repo: Repository, coming: Sequence[_Coming]) -> None:
     """Refuses ids under which this repository has something else."""
+    here_events = {event.id: event for event in repo.history.all()}
     for one in coming:
         if repo.store.has(record_key(one.record.id)):
             here = repo.original(one.record.id)
@@ -231,7 +241,6 @@ def _check_against(repo: Repository, coming: Sequence[_Coming]) -> None:
                 raise SchemaError(
                     f"{repo.store.url}: another checkpoint of the id {here.id} is here; it isn't changed."
                 )
-        here_events = {event.id: event for event in repo.history.of(one.record.id)}
         for event in one.events:
             if here_events.get(event.id, event) != event:
                 raise SchemaError(f"{repo.store.url}: another event of the id {event.id} is here; it isn't changed.")
@@ -240,8 +249,10 @@ def _check_against(repo: Repository, coming: Sequence[_Coming]) -> None:
 # --- in: one after the other
 
 
-def _import_one(repo: Repository, source: Store, one: _Coming, done: set[str]) -> bool:
-    """Takes a checkpoint, its record last; whether it is new."""
+def _import_one(
+    repo: Repository, source: Store, one: _Coming, done: set[str], aliases: Mapping[tuple[str, str], str]
+) -> bool:
+    """Takes a checkpoint, its record last; whether it is new. `aliases` are those that were here before."""
     record = one.record
     is_new = not repo.store.has(record_key(record.id))
     if is_new:
@@ -249,7 +260,7 @@ def _import_one(repo: Repository, source: Store, one: _Coming, done: set[str]) -
             if blob.sha256 not in done:
                 _take(repo, source, blob)
                 done.add(blob.sha256)
-    for event in _fitting(repo, one):
+    for event in _fitting(one, aliases):
         repo.store.create(event_key(event.id, record.id), records.written(event))
     if is_new:
         version = _version(repo, record)
@@ -272,19 +283,12 @@ def _take(repo: Repository, source: Store, blob: Blob) -> None:
         raise CorruptCheckpoint(f"{where}: its bytes changed while they were read.")
 
 
-def _fitting(repo: Repository, one: _Coming) -> Iterator[Event]:
+def _fitting(one: _Coming, aliases: Mapping[tuple[str, str], str]) -> Iterator[Event]:
     """Its events, but for aliases that mean another checkpoint here."""
-    aliases = repo.history.aliases()
     for event in one.events:
-        if event.do == "alias":
-            # Where the alias would stand is told by the record: an event may claim any address.
-            if event.value != one.record.address:
-                raise SchemaError(
-                    f"{one.record.id}: the alias {event.name!r} of another address, {event.value!r:.100}."
-                )
-            if aliases.get((event.value, event.name), one.record.id) != one.record.id:
-                continue
-        yield event
+        taken = event.do == "alias" and aliases.get((event.value, event.name), one.record.id) != one.record.id
+        if not taken:
+            yield event
 
 
 def _version(repo: Repository, record: Record) -> int:
