@@ -218,6 +218,19 @@ def test_a_repository_that_cannot_be_written_stops_the_import(repo, tree, monkey
         import_tree(repo, tree)
 
 
+def test_a_file_that_changes_while_it_is_read_is_not_taken(repo, tree):
+    def build(name, **arguments):
+        net = registry.create(name, kind="backbone", **arguments)
+        with open(arguments["weights"], "ab") as file:
+            file.write(b"more")
+        return net
+
+    report = import_tree(repo, tree, names={"resnet18": "resnet10", "resnet10": "resnet10"}, build=build)
+
+    assert report.ids == []
+    assert "changed while it was read" in report.files[0].why
+
+
 def test_a_deleted_checkpoint_is_taken_again(repo, tree):
     for id in import_tree(repo, tree).ids:
         repo.delete(id)

@@ -351,6 +351,7 @@ def header(shape, dtype="<f4"):
         ({"a.npy": b"\x93NUMPY\x09\x00" + bytes(64)}, r"has version \(9, 0\) of numpy's format"),
         ({"a.npy": b"nothing"}, "damaged, or not written by numpy"),
         ({"a.npy": header((1,), "os.system") + bytes(8)}, "damaged, or not written by numpy"),
+        ({"a.npy": header((1,), "|O") + pickle.dumps([1])}, "holds objects, which are a pickle"),
     ],
 )
 def test_arrays_made_to_harm_are_one_clear_error(tmp_path, members, match):

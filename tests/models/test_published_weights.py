@@ -232,6 +232,23 @@ def test_a_whole_network_takes_its_checkpoint(repo):
     assert net.weights_report.missing == []
 
 
+class Tied(mcore.Module):
+    """One tensor under two names."""
+
+    def __init__(self):
+        super().__init__()
+        self.a, self.b = mcore.Linear(2, 2), mcore.Linear(2, 2)
+        self.b.weight = self.a.weight
+
+
+def test_a_tensor_of_two_names_is_under_both(repo):
+    id = repo.save(Tied(), task="any")
+
+    report = models.load_weights(Tied(), f"checkpoint:{repo.store.url}#{id}")
+
+    assert sorted(report.matched) == ["a.bias", "a.weight", "b.bias", "b.weight"]
+
+
 @pytest.mark.parametrize(
     ("ref", "match"),
     [("backbones/resnet99", "there is no 'backbones/resnet99'"), ("01ARZ3NDEKTSV4RRFFQ69G5FAV", "no checkpoint")],
