@@ -5,10 +5,10 @@ from __future__ import annotations
 from mcore.checkpoint.errors import NotFound
 from mcore.checkpoint.history import History
 from mcore.checkpoint.ids import is_beginning, is_id
-from mcore.checkpoint.stores import SHARD, Store, record_key
+from mcore.checkpoint.stores import SHARD, VERSIONS, Store, record_key, version_key
 from mcore.vocabulary import nearest
 
-RECORDS, VERSIONS = "records/", "versions/"
+RECORDS = "records/"
 LATEST = "latest"
 # Characters of an id that tell it from others; the first ten are its time.
 SHORTEST = 8
@@ -45,7 +45,7 @@ class Addresses:
     def claim(self, address: str, id: str) -> int:
         """The next version number of an address, for the checkpoint of this id alone."""
         number = self._last(address) + 1
-        while not self.store.create(_version_key(address, number), f"{id}\n".encode()):
+        while not self.store.create(version_key(address, number), f"{id}\n".encode()):
             number += 1
         return number
 
@@ -112,9 +112,4 @@ class Addresses:
         return f"{len(ids)}, the last {', '.join(ids[-3:])}" if ids else "none yet"
 
 
-def _version_key(address: str, number: int) -> str:
-    # With zeros before it, so that keys sort as numbers do.
-    return f"{VERSIONS}{address}/{number:06d}"
-
-
-__all__ = ["RECORDS", "VERSIONS", "Addresses"]
+__all__ = ["RECORDS", "Addresses"]

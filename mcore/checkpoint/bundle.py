@@ -16,13 +16,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mcore.checkpoint import blobs, records
-from mcore.checkpoint.addresses import VERSIONS, Addresses
+from mcore.checkpoint.addresses import Addresses
 from mcore.checkpoint.errors import CorruptCheckpoint, LimitExceeded, NotFound, PathEscape, SchemaError, UnsafeFormat
 from mcore.checkpoint.history import History
 from mcore.checkpoint.ids import milliseconds, new_id
 from mcore.checkpoint.opening import open_store
 from mcore.checkpoint.records import LARGEST, Blob, Event, Record
-from mcore.checkpoint.stores import Store, blob_key, checked_key, event_key, record_key
+from mcore.checkpoint.stores import Store, blob_key, checked_key, event_key, record_key, version_key
 from mcore.exchange.atomic import atomic_folder
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ def export(repo: Repository, ids: Sequence[str], folder: str | os.PathLike[str],
     ids = list(dict.fromkeys(ids))
     with atomic_folder(target, overwrite=True, replaceable=lambda _: False) as beside:
         _write(beside, FILE, (json.dumps({"format": FORMAT, "id": new_id()}) + "\n").encode())
-        events = _by_checkpoint(repo.history)
+        events = repo.history.grouped()
         for id in watch(ids):
             _export_one(repo, id, events.get(id, ()), beside)
     return ids
@@ -97,14 +97,6 @@ def import_(repo: Repository, folder: str | os.PathLike[str], *, watch: Watch = 
     return fresh
 
 
-def _by_checkpoint(history: History) -> dict[str, list[Event]]:
-    """All events by the checkpoint that they're of: listing them for each would take ever longer."""
-    out: dict[str, list[Event]] = {}
-    for event in history.all():
-        out.setdefault(event.checkpoint, []).append(event)
-    return out
-
-
 # --- out
 
 
@@ -114,7 +106,7 @@ def _export_one(repo: Repository, id: str, events: Iterable[Event], beside: Path
         if not (beside / blob_key(blob.sha256)).exists():
             _write(beside, blob_key(blob.sha256), repo.store.fetch(blob.sha256, blob.size))
     # As Addresses names them, so that the folder can be opened as a repository.
-    _write(beside, f"{VERSIONS}{record.address}/{record.version:06d}", f"{id}\n".encode())
+    _write(beside, version_key(record.address, record.version), f"{id}\n".encode())
     for event in events:
         _write(beside, event_key(event.id, id), records.written(event))
     _write(beside, record_key(id), records.written(record))
@@ -200,7 +192,7 @@ def _check_format(source: Store) -> None:
 def _read(source: Store) -> list[_Coming]:
     """All checkpoints that aren't deleted there, checked, the oldest first."""
     history = History(source)
-    events = _by_checkpoint(history)
+    events = history.grouped()
     for event in (event for several in events.values() for event in several):
         if not source.has(event_key(event.id, event.checkpoint)):
             raise SchemaError(f"{source.url}: the event {event.id} stands under another's name.")
@@ -293,7 +285,7 @@ def _fitting(one: _Coming, aliases: Mapping[tuple[str, str], str]) -> Iterator[E
 
 def _version(repo: Repository, record: Record) -> int:
     """Its own version number where that is free, or was claimed for it already; else the next."""
-    key = f"{VERSIONS}{record.address}/{record.version:06d}"
+    key = version_key(record.address, record.version)
     if repo.store.create(key, f"{record.id}\n".encode()):
         return record.version
     owner = repo.store.read(key, most=100).decode("utf-8", "replace").strip()

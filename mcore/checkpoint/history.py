@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from mcore.checkpoint.ids import is_id
@@ -37,6 +37,13 @@ class History:
         """All events, oldest first."""
         return [*self._those(".json")]
 
+    def grouped(self) -> dict[str, list[Event]]:
+        """All events by checkpoint, each checkpoint's oldest first: for many checkpoints, the names are listed once."""
+        found: dict[str, list[Event]] = {}
+        for event in self.all():
+            found.setdefault(event.checkpoint, []).append(event)
+        return found
+
     def deleted(self) -> dict[str, str]:
         """The checkpoints that are deleted, with the moment."""
         found: dict[str, str] = {}
@@ -56,10 +63,10 @@ class History:
         """Every alias, by address and name."""
         return {(event.value, event.name): event.checkpoint for event in self.all() if event.do == "alias"}
 
-    def state(self, record: Record) -> State:
-        """A record with what happened to it."""
+    def state(self, record: Record, events: Iterable[Event] | None = None) -> State:
+        """A record with what happened to it; its `events`, where they are known already."""
         state = State(dict(record.tags), record.notes)
-        for event in self.of(record.id):
+        for event in self.of(record.id) if events is None else events:
             state.events.append(event)
             if event.do == "tag":
                 state.tags[event.name] = event.value

@@ -15,7 +15,7 @@ from __future__ import annotations
 import getpass
 import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Self
 
 from mcore.checkpoint import blobs, given, records
@@ -220,7 +220,8 @@ class Repository:
 
     def records(self) -> Iterator[Record]:
         """All checkpoints as `record` gives them, oldest first; those whose record is damaged raise."""
-        return (self._told(self.original(id)) for id in self.ids())
+        events = self.history.grouped()
+        return (self._told(self.original(id), events.get(id, ())) for id in self.ids())
 
     def original(self, id: str) -> Record:
         """A record as it was written.
@@ -235,8 +236,8 @@ class Repository:
             raise SchemaError(f"{where}: it says that it is {record.id}.")
         return record
 
-    def _told(self, record: Record) -> Record:
-        state = self.history.state(record)
+    def _told(self, record: Record, events: Iterable[Event] | None = None) -> Record:
+        state = self.history.state(record, events)
         return record.model_copy(update={"tags": state.tags, "notes": state.notes})
 
     def search(

@@ -11,10 +11,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from mcore.checkpoint.addresses import VERSIONS
 from mcore.checkpoint.errors import LimitExceeded, NotFound, SchemaError
 from mcore.checkpoint.records import Record, address_of
 from mcore.checkpoint.rules import Rule, check_has, flat, rules_of
+from mcore.checkpoint.stores import VERSIONS
 
 if TYPE_CHECKING:
     from mcore.checkpoint.repository import Repository

@@ -15,6 +15,7 @@ from mcore.checkpoint.errors import PathEscape
 
 # Characters of an id that name a folder of records or events.
 SHARD = 4
+VERSIONS = "versions/"
 _STEP = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@+-]{0,199}")
 
 
@@ -116,6 +117,16 @@ def event_key(id: str, checkpoint: str) -> str:
     return f"events/{id[:SHARD]}/{id}-{checkpoint}.json"
 
 
+def version_key(address: str, number: int) -> str:
+    """The key of a claim to a version number.
+
+    >>> version_key("backbones/resnet50", 3)
+    'versions/backbones/resnet50/000003'
+    """
+    # With zeros before it, so that keys sort as numbers do.
+    return f"{VERSIONS}{address}/{number:06d}"
+
+
 def checked_key(key: str) -> str:
     """`key`, if it stays inside the store.
 
@@ -127,4 +138,4 @@ def checked_key(key: str) -> str:
     return key
 
 
-__all__ = ["Kept", "Store", "blob_key", "checked_key", "event_key", "record_key"]
+__all__ = ["VERSIONS", "Kept", "Store", "blob_key", "checked_key", "event_key", "record_key", "version_key"]

@@ -3,9 +3,8 @@
 import numpy as np
 
 from mcore.checkpoint import Repository, blobs, records
-from mcore.checkpoint.addresses import VERSIONS
 from mcore.checkpoint.ids import new_id
-from mcore.checkpoint.stores import record_key
+from mcore.checkpoint.stores import record_key, version_key
 
 
 def repository(folder):
@@ -57,6 +56,6 @@ def put(repo, parts=None, *, id=None, **more):
     if "version" not in more:
         made = made.model_copy(update={"version": repo.addresses.claim(made.address, made.id)})
     else:
-        repo.store.create(f"{VERSIONS}{made.address}/{made.version:06d}", f"{made.id}\n".encode())
+        repo.store.create(version_key(made.address, made.version), f"{made.id}\n".encode())
     assert repo.store.create(record_key(made.id), records.written(made))
     return made.id
