@@ -10,7 +10,7 @@ from mcore.checkpoint.addresses import RECORDS
 from mcore.checkpoint.errors import CorruptCheckpoint, LimitExceeded, NotFound, SchemaError
 from mcore.checkpoint.moments import seconds
 from mcore.checkpoint.records import Blob, Record
-from mcore.checkpoint.stores import Kept, blob_key, record_key
+from mcore.checkpoint.stores import blob_key, record_key
 
 if TYPE_CHECKING:
     from mcore.checkpoint.repository import Repository
@@ -52,7 +52,6 @@ def collect(repo: Repository, *, grace: float, dry_run: bool = False) -> list[st
     """
     if grace < 0:
         raise ValueError(f"gc: grace is a number of seconds, got {grace}.")
-    # By the store's clock: a network disk has another one than this machine.
     before = time.time() - grace
     blobs = [kept for kept in repo.store.files(BLOBS) if kept.made <= before]
     gone = _deleted(repo, before)
@@ -70,10 +69,7 @@ def collect(repo: Repository, *, grace: float, dry_run: bool = False) -> list[st
     for id in gone:
         repo.store.delete(record_key(id))
         out.append(record_key(id))
-    for kept in unneeded:
-        if _is_old(repo, kept, before):
-            repo.store.delete(kept.key)
-            out.append(kept.key)
+    out += [kept.key for kept in unneeded if repo.store.expire(kept.key, before)]
     return [*out, *repo.store.sweep(grace)]
 
 
@@ -98,12 +94,6 @@ def _readable(repo: Repository, *, skip: Iterable[str]) -> list[Record]:
                 f"it out of {RECORDS}."
             ) from error
     return found
-
-
-def _is_old(repo: Repository, kept: Kept, before: float) -> bool:
-    """Whether a blob is as old as it was: a save that puts the same content renews it."""
-    folder = kept.key.rpartition("/")[0] + "/"
-    return any(now.key == kept.key and now.made <= before for now in repo.store.files(folder))
 
 
 def _fault(repo: Repository, blob: Blob) -> str:

@@ -85,6 +85,13 @@ class Store(abc.ABC):
         """Removes a file; where there is none, nothing happens."""
 
     @abc.abstractmethod
+    def expire(self, key: str, made_before: float) -> bool:
+        """Removes a file that was last made or renewed before a moment, in seconds since 1970; whether it went.
+
+        A save that puts the same bytes meanwhile keeps them: see `put`.
+        """
+
+    @abc.abstractmethod
     def sweep(self, age: float) -> list[str]:
         """Removes what writers that were killed left half-written at least `age` seconds ago; names of it."""
 
