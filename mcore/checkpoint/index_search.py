@@ -1,8 +1,8 @@
 """Asking the index: which of a question's parts to begin with.
 
-PostgreSQL finds that by itself. SQLite is told: each part that has an index is counted, to a limit; the rarest is where
-it begins, and the others are looked up for what that gives. Where all of them are frequent, the checkpoints are walked
-in the order that is asked for, until there are enough.
+PostgreSQL finds that by itself. SQLite is told: each part that has an index is counted, to a limit. Either it begins
+with the rarest and looks up the others for what that gives; or it walks the checkpoints in the order that is asked for
+until there are enough, which is shorter where all parts are frequent.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from mcore.checkpoint.index_sql import Translator
 from mcore.checkpoint.query_fields import MOMENT, PROSE, TRUTH, field_of
 from mcore.checkpoint.query_nodes import And, Compare, In, Leaf, Node
 
-# Checkpoints up to which a part is worth beginning with.
-MANY = 50_000
+# Checkpoints up to which a part is counted; then it's frequent, and met by such a share of all.
+MANY, FREQUENT = 10_000, 0.3
 # Parts that are counted.
 _COUNTED = 12
 
@@ -36,7 +36,7 @@ def found(
     """The ids of the checkpoints that `node` means, sorted, at most `limit`."""
     parts = _parts(node)
     words = Translator("sqlite" if sqlite else "postgresql")
-    rarest, count = _rarest(connection, words, parts) if sqlite else (None, MANY)
+    rarest, count = _rarest(connection, words, parts, limit) if sqlite else (None, MANY)
     if count == 0:
         return []
     # Where nothing is rare, columns' own indices only lead away from the order that is walked.
@@ -86,18 +86,25 @@ def _parts(node: Node | None) -> list[Node]:
     return [node]
 
 
-def _rarest(connection: sa.Connection, words: Translator, parts: list[Node]) -> tuple[Leaf | None, int]:
-    """The part that fewest checkpoints meet, if these are few, and how many they are."""
+def _rarest(
+    connection: sa.Connection, words: Translator, parts: list[Node], limit: int | None
+) -> tuple[Leaf | None, int]:
+    """The part to begin with, if that is shorter than walking, and how many checkpoints meet the rarest."""
     rarest: Leaf | None = None
-    least = MANY
+    least, share = MANY, 1.0
+    there = connection.execute(sa.select(sa.func.max(checkpoint.c.n))).scalar() or 1
     leaves = [part for part in parts if isinstance(part, Compare | In) and _has_index(part)]
     for part in leaves[:_COUNTED]:
-        some = words.matches(part).limit(least).subquery()
+        some = words.matches(part).limit(MANY).subquery()
         count = connection.execute(sa.select(sa.func.count()).select_from(some)).scalar_one()
+        if not count:
+            return part, 0
+        share *= min(1.0, count / there) if count < MANY else FREQUENT
         if count < least:
             rarest, least = part, count
-        if not count:
-            break
+    # As if parts had nothing to do with each other.
+    if limit is not None and limit / share < least:
+        return None, least
     return rarest, least
 
 
