@@ -54,9 +54,14 @@ class Portable:
 
         return imports.load_platform(self, path, part=part)
 
-    def load_from(self, repo: Any, id: str, *, parts: Sequence[str] | None = None) -> Any:
-        """Take the weights of record `id` in the checkpoint repository `repo`; with `parts`, only theirs."""
-        return repo.load_into(self, id, parts=parts)
+    def load_from(
+        self, repo: Any, id: str, *, parts: Sequence[str] | Mapping[str, str] | str | None = None, **options: Any
+    ) -> Any:
+        """Take the weights of checkpoint `id` of the repository `repo`; with `parts`, only theirs. Tells what it did.
+
+        `options` are those of `mcore.checkpoint.parts.load_into`: strict, resize, channels, into.
+        """
+        return repo.load_into(self, id, parts=parts, **options)
 
 
 class Arguments(dict[str, Any]):
