@@ -87,6 +87,27 @@ def test_folders_that_did_not_change_are_not_listed_again(store, opened, monkeyp
     assert index.update() == []
 
 
+def test_a_folder_that_changed_since_it_was_relied_on_is_listed(store, opened):
+    for folder in (store.path / "records").iterdir():
+        os.utime(folder, (1, time.time() - 60))
+    index = opened()
+    index.update()
+    asking.keep_record(store, asking.record(COUNT))
+
+    assert ask(index) == right(records(COUNT + 1))
+
+
+def test_a_folder_that_changes_twice_within_a_tick_of_its_clock_is_listed_twice(store, opened):
+    index = opened()
+    index.update()
+    [folder] = (store.path / "records").iterdir()
+    status = folder.stat()
+    asking.keep_record(store, asking.record(COUNT))
+    os.utime(folder, ns=(status.st_atime_ns, status.st_mtime_ns))
+
+    assert ask(index) == right(records(COUNT + 1))
+
+
 def test_what_is_removed_from_the_store_is_not_found_any_more(store, opened):
     index = opened()
     index.update()
