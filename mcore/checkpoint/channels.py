@@ -119,9 +119,11 @@ def mixed(weight: np.ndarray, mix: Mixing) -> np.ndarray:
     # In double precision: it is one small layer.
     wide = weight.astype(np.float64)
     out = np.moveaxis(np.tensordot(wide, matrix, axes=(1, 1)), -1, 1)
-    # Channels that are taken over as they are stay bitwise what they were.
+    # What is taken over as it is stays so bitwise, and what is new is zero: also where another channel has NaN.
     for ours, row in enumerate(matrix):
-        if (row != 0).sum() == 1 and row.max() == 1:
+        if not row.any():
+            out[:, ours] = 0
+        elif (row != 0).sum() == 1 and row.max() == 1:
             out[:, ours] = wide[:, row.argmax()]
     return np.ascontiguousarray(out).astype(weight.dtype)
 

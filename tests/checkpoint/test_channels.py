@@ -23,6 +23,22 @@ def test_bgr_is_a_permutation_bit_for_bit():
     np.testing.assert_array_equal(mixed(there, mixing(RGB, "BGR")), there[:, ::-1])
 
 
+def test_each_channel_comes_from_its_own_where_all_three_move():
+    there = weight()
+
+    np.testing.assert_array_equal(mixed(there, mixing(RGB, "GBR")), there[:, [1, 2, 0]])
+
+
+def test_a_channel_that_is_not_finite_spoils_no_other():
+    there = weight()
+    there[:, 1] = np.nan
+
+    made = mixed(there, mixing(RGB, "RB+mask"))
+
+    np.testing.assert_array_equal(made[:, :2], there[:, [0, 2]])
+    assert not made[:, 2].any()
+
+
 def test_the_same_channels_in_words_change_nothing():
     assert mixing(RGB, ["red", "Green", "b"]).same
 

@@ -1,5 +1,9 @@
 """What a network tells about itself: its parts, how it is built, its code, its optimiser."""
 
+import importlib
+import shutil
+import subprocess
+
 import numpy as np
 import pytest
 
@@ -189,16 +193,43 @@ def test_the_code_has_package_version_commit_and_hash():
 
 
 def test_code_outside_of_a_repository_has_no_commit(tmp_path, monkeypatch):
-    (tmp_path / "loose_network.py").write_text(
-        "from mcore import Linear, Module\nclass Loose(Module):\n    def __init__(self):\n"
-        "        super().__init__()\n        self.layer = Linear(1, 1)\n"
-    )
+    (tmp_path / "loose_network.py").write_text(LOOSE)
     monkeypatch.syspath_prepend(tmp_path)
-    import loose_network
 
-    code = described(loose_network.Loose()).code
+    code = described(importlib.import_module("loose_network").Loose()).code
 
     assert (code.package, code.commit, code.dirty) == ("loose_network", None, None)
+
+
+LOOSE = """
+from mcore import Linear, Module
+
+
+class Loose(Module):
+    def __init__(self):
+        super().__init__()
+        self.layer = Linear(1, 1)
+"""
+
+
+@pytest.mark.skipif(shutil.which("git") is None, reason="there is no git")
+@pytest.mark.parametrize("tracked", [True, False], ids=["of the repository", "installed below it"])
+def test_the_commit_is_that_of_the_repository_which_has_the_file(tracked, tmp_path, monkeypatch):
+    def git(*words):
+        who = ("-c", "user.name=ann", "-c", "user.email=ann@example.org", "-c", "commit.gpgsign=false")
+        return subprocess.run(["git", "-C", tmp_path, *who, *words], check=True, capture_output=True, text=True).stdout
+
+    name = f"loose_{'tracked' if tracked else 'installed'}"
+    (tmp_path / f"{name}.py").write_text(LOOSE)
+    (tmp_path / "other.txt").write_text("other")
+    git("init", "-q")
+    git("add", f"{name}.py" if tracked else "other.txt")
+    git("commit", "-q", "-m", "first")
+    monkeypatch.syspath_prepend(tmp_path)
+
+    code = described(importlib.import_module(name).Loose()).code
+
+    assert (code.commit, code.dirty) == ((git("rev-parse", "HEAD").strip(), False) if tracked else (None, None))
 
 
 def test_tied_weights_are_kept_once():
