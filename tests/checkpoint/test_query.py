@@ -267,6 +267,16 @@ def test_what_is_asked_is_compared_and_never_run(index, said, field):
     assert len(index.search()) == 100
 
 
+@pytest.mark.parametrize("pattern", ["a[b]*", "50%_*", "back\\*", "x' OR*", "Gr??e", "*"])
+def test_only_stars_and_question_marks_of_a_pattern_mean_something(index, pattern):
+    node = Compare("author", "~", pattern)
+
+    found = index.search(node)
+
+    assert set(found) == {one.id for one in map(asking.record, range(100)) if asking.answer(node, one)}
+    assert found
+
+
 @pytest.mark.parametrize("field", ["tags.x' OR 1=1 --", 'facts.a"b', "metrics.miou) --", "loss.%"])
 def test_a_name_of_a_field_is_no_part_of_a_statement_either(index, field):
     if field.startswith("metrics"):
