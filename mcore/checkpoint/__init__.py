@@ -16,7 +16,7 @@ if TYPE_CHECKING:
         UnsafeFormat,
     )
     from mcore.checkpoint.loading import load_model
-    from mcore.checkpoint.measure import measure
+    from mcore.checkpoint.measuring import measure
     from mcore.checkpoint.model_cache import clear_model_cache
     from mcore.checkpoint.positions import load_by_position
     from mcore.checkpoint.repository import Repository
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "Repository": "repository",
     "Saver": "saver",
-    "measure": "measure",
+    "measure": "measuring",
     "clear_model_cache": "model_cache",
     "load_by_position": "positions",
     "load_model": "loading",

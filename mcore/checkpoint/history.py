@@ -78,13 +78,22 @@ class History:
                 state.deleted = event.created if event.do == "delete" else ""
         return state
 
+    def at(self, key: str) -> Event:
+        """The event of a key.
+
+        Raises:
+            NotFound: there is none.
+            SchemaError: it is damaged.
+        """
+        if key not in self._read:
+            content = self.store.read(key, most=LARGEST)
+            self._read[key] = read(content, Event, f"{self.store.url}: {key}")
+        return self._read[key]
+
     def _those(self, ending: str) -> Iterator[Event]:
         for kept in self.store.files(EVENTS):
             if kept.key.endswith(ending) and is_id(kept.key.rpartition("/")[2][:26]):
-                if kept.key not in self._read:
-                    content = self.store.read(kept.key, most=LARGEST)
-                    self._read[kept.key] = read(content, Event, f"{self.store.url}: {kept.key}")
-                yield self._read[kept.key]
+                yield self.at(kept.key)
 
 
 __all__ = ["EVENTS", "History", "State"]

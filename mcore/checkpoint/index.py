@@ -118,6 +118,21 @@ class Index:
 
         return self._healed(asked)
 
+    def events(self, ids: Sequence[str]) -> dict[str, list[str]]:
+        """The keys of the events of these checkpoints, oldest first, of those that the last `update` saw."""
+        table = schema.event
+
+        def asked() -> dict[str, list[str]]:
+            keys: dict[str, list[str]] = {id: [] for id in ids}
+            with self._place.reading() as connection:
+                for some in _chunks(list(keys), _MOST_BOUND):
+                    those = sa.select(table.c.id, table.c.checkpoint).where(table.c.checkpoint.in_(some))
+                    for row in connection.execute(those.order_by(table.c.id)):
+                        keys[row.checkpoint].append(event_key(row.id, row.checkpoint))
+            return keys
+
+        return self._healed(asked)
+
     def count(self) -> int:
         """How many checkpoints it knows, without deleted ones."""
         return len(self.search())

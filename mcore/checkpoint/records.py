@@ -1,7 +1,8 @@
 """What a checkpoint carries: the record that stands beside its weights, typed and checked.
 
 A record is written once and never changed; what is said of a checkpoint later (tags, aliases, that it is deleted) are
-events. Both are JSON: keys sorted, no key twice, finite numbers, nothing that isn't described here.
+events. Both are JSON: no key twice, finite numbers, nothing that isn't described here. Keys keep their order, which is
+that of heads in a configuration, and so of entries in a state.
 """
 
 from __future__ import annotations
@@ -322,7 +323,7 @@ def channels_of(said: str | tuple[str, ...] | list[str]) -> tuple[str, ...]:
 
 
 def written(model: Strict) -> bytes:
-    """A record or an event as canonical JSON: the same for the same content.
+    """A record or an event as JSON.
 
     Raises:
         SchemaError: a value is no data, or not finite.
@@ -330,7 +331,7 @@ def written(model: Strict) -> bytes:
     """
     try:
         data = model.model_dump(mode="json", exclude_defaults=False)
-        text = json.dumps(data, sort_keys=True, ensure_ascii=False, allow_nan=False, indent=1)
+        text = json.dumps(data, ensure_ascii=False, allow_nan=False, indent=1)
         content = text.encode() + b"\n"
     except (ValueError, TypeError, RecursionError) as error:
         raise SchemaError(f"{type(model).__name__}: {first(error)}") from error

@@ -269,7 +269,10 @@ class Repository:
         wanted = [order] if isinstance(order, str) else list(order)
         index = self.index
         index.update()
-        return [self.record(id) for id in index.search(node, order=wanted, limit=limit)]
+        ids = index.search(node, order=wanted, limit=limit)
+        # By the index's list of events: the store's would be looked through for each.
+        events = index.events(ids)
+        return [self._told(self.original(id), map(self.history.at, events[id])) for id in ids]
 
     @property
     def index(self) -> Any:

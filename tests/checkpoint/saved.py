@@ -41,8 +41,8 @@ def arrays_of(net):
 
 
 def assert_same(found, wanted):
-    """Raises where two states differ in a name, a type or a bit."""
-    assert sorted(found) == sorted(wanted)
+    """Raises where two states differ in a name, their order, a type or a bit."""
+    assert list(found) == list(wanted)
     for name, array in found.items():
         assert array.dtype == wanted[name].dtype, name
         np.testing.assert_array_equal(
