@@ -5,13 +5,14 @@ RUN := $(VENV)/bin/python
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all browser check bench docs table table-check
+.PHONY: help demo test test-all browser postgres check bench docs table table-check
 
 help:
 	@echo "make demo      train on real images, export, run without torch; prints where the pictures are"
 	@echo "make test      the tests, without the long ones"
 	@echo "make test-all  the long ones too"
 	@echo "make browser   what the tests in a browser need; test-all does this too"
+	@echo "make postgres  a server that tests of the checkpoints' index start; test-all does this too"
 	@echo "make check     lint, format, types, doctests, tests: as CI does"
 	@echo "make bench     measurements against peers"
 	@echo "make docs      writes the gallery again, after parts or their docstrings changed"
@@ -30,7 +31,7 @@ demo: $(READY)
 test: $(READY)
 	$(RUN) -m pytest -n 2 -m "not long"
 
-test-all: $(READY) browser
+test-all: $(READY) browser postgres
 	$(RUN) -m pytest -n 2
 
 # Not in $(READY): `make test` needs no browser. Where none can be installed, the tests skip and say so.
@@ -43,6 +44,14 @@ browser: $(READY)
 	{ command -v apt-get > /dev/null && $$sudo apt-get update -qq \
 		&& $$sudo apt-get install -y -qq --no-install-recommends chromium; } \
 		|| echo "make browser: no Chromium, and none can be installed; the tests in a browser will be skipped"
+
+# As for the browser: a server for the index of checkpoints, which the tests start themselves.
+postgres: $(READY)
+	@ls /usr/lib/postgresql/*/bin/initdb > /dev/null 2>&1 && exit 0; \
+	sudo=$$(test "$$(id -u)" = 0 || echo "sudo -n"); \
+	{ command -v apt-get > /dev/null && $$sudo apt-get update -qq \
+		&& $$sudo apt-get install -y -qq --no-install-recommends postgresql; } \
+		|| echo "make postgres: no PostgreSQL, and none can be installed; its tests will be skipped"
 
 check: $(READY)
 	$(RUN) -m ruff check .

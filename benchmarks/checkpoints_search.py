@@ -38,10 +38,10 @@ def run(*, quick: bool = False) -> list[dict[str, Any]]:
 
 
 def _of_size(size: int, folder: Path, *, rounds: int) -> Iterator[dict[str, Any]]:
-    from mcore.checkpoint import query
-    from mcore.checkpoint.folder import Folder
     from mcore.checkpoint.ids import first_id
-    from mcore.checkpoint.index import Index
+    from mcore.checkpoint.search import query
+    from mcore.checkpoint.search.index import Index
+    from mcore.checkpoint.store.folder import Folder
 
     store, url = Folder(folder / "repository"), f"sqlite:///{folder / 'index'}"
     start = time.perf_counter()
@@ -62,7 +62,7 @@ def filled(index: Any, size: int) -> None:
     """An index of `size` checkpoints without a store: that of a project with many runs of few networks."""
     import sqlalchemy as sa
 
-    from mcore.checkpoint import index_schema as schema
+    from mcore.checkpoint.search import schema
 
     # What a search finds lies in no store, which nobody asks here: searching reads the index alone.
     with index._place.writing(anew=True) as connection:

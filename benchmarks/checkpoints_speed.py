@@ -23,8 +23,8 @@ PARTS = {"backbone": 160, "neck": 32, "head": 8}
 GOAL = "1.25 (0.8 of its speed)"
 OPENED = """
 import concurrent.futures.thread
-from mcore.checkpoint import blobs
-from mcore.checkpoint.opening import open_store
+from mcore.checkpoint.store import blobs
+from mcore.checkpoint.store.opening import open_store
 from mcore.checkpoint.records import Blob
 store = open_store({place!r})
 """
@@ -57,9 +57,9 @@ def _whole(place: Path, rounds: int) -> list[dict[str, Any]]:
     import safetensors.numpy
     import torch
 
-    from mcore.checkpoint import blobs
-    from mcore.checkpoint.opening import open_store
-    from mcore.checkpoint.stores import blob_key
+    from mcore.checkpoint.store import blobs
+    from mcore.checkpoint.store.base import blob_key
+    from mcore.checkpoint.store.opening import open_store
 
     arrays = _arrays(100)
     tensors = {name: torch.from_numpy(array) for name, array in arrays.items()}
@@ -134,9 +134,9 @@ def _networks(place: Path, rounds: int) -> list[dict[str, Any]]:
 
 def _parts(place: Path, rounds: int) -> list[dict[str, Any]]:
     """One part of 200 MB from a disk that has to be read, and from memory."""
-    from mcore.checkpoint import blobs
-    from mcore.checkpoint.opening import open_store
-    from mcore.checkpoint.stores import blob_key
+    from mcore.checkpoint.store import blobs
+    from mcore.checkpoint.store.base import blob_key
+    from mcore.checkpoint.store.opening import open_store
 
     store: Any = open_store(place / "parts")
     saved = {name: blobs.write(store, _arrays(size, seed)) for seed, (name, size) in enumerate(PARTS.items())}

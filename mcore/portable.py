@@ -59,7 +59,7 @@ class Portable:
     ) -> Any:
         """Take the weights of checkpoint `id` of the repository `repo`; with `parts`, only theirs. Tells what it did.
 
-        `options` are those of `mcore.checkpoint.parts.load_into`: strict, resize, channels, into.
+        `options` are those of `mcore.checkpoint.parts.loading.load_into`: strict, resize, channels, into.
         """
         return repo.load_into(self, id, parts=parts, **options)
 

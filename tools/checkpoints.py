@@ -160,7 +160,7 @@ def _show(repo: Repository, arguments: argparse.Namespace) -> None:
 
 
 def _tree(repo: Repository, arguments: argparse.Namespace) -> None:
-    from mcore.checkpoint import trees
+    from mcore.checkpoint.shown import trees
 
     print(texts.drawable(trees.tree(repo.records(), repo.history.aliases(), versions=arguments.versions)))
 
@@ -168,14 +168,14 @@ def _tree(repo: Repository, arguments: argparse.Namespace) -> None:
 def _diff(repo: Repository, arguments: argparse.Namespace) -> None:
     import dataclasses
 
-    from mcore.checkpoint.diff import diff
+    from mcore.checkpoint.shown.diff import diff
 
     found = diff(repo.record(arguments.old), repo.record(arguments.new), repo.arrays)
     print(_json(dataclasses.asdict(found)) if arguments.json else found)
 
 
 def _card(repo: Repository, arguments: argparse.Namespace) -> None:
-    from mcore.checkpoint.cards import card
+    from mcore.checkpoint.shown.cards import card
     from mcore.exchange.atomic import atomic_file
 
     record = repo.record(arguments.ref)

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
         UnsafeFormat,
     )
     from mcore.checkpoint.loading import load_model
-    from mcore.checkpoint.measuring import measure
     from mcore.checkpoint.model_cache import clear_model_cache
+    from mcore.checkpoint.parts.measuring import measure
     from mcore.checkpoint.positions import load_by_position
     from mcore.checkpoint.repository import Repository
     from mcore.checkpoint.saver import Saver
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "Repository": "repository",
     "Saver": "saver",
-    "measure": "measuring",
+    "measure": "parts.measuring",
     "clear_model_cache": "model_cache",
     "load_by_position": "positions",
     "load_model": "loading",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from mcore.checkpoint.errors import NotFound
 from mcore.checkpoint.history import History
 from mcore.checkpoint.ids import is_beginning, is_id
-from mcore.checkpoint.stores import SHARD, VERSIONS, Store, record_key, version_key
+from mcore.checkpoint.store.base import SHARD, VERSIONS, Store, record_key, version_key
 from mcore.vocabulary import nearest
 
 RECORDS = "records/"

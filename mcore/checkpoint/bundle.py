@@ -15,14 +15,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mcore.checkpoint import blobs, records
+from mcore.checkpoint import records
 from mcore.checkpoint.addresses import Addresses
 from mcore.checkpoint.errors import CorruptCheckpoint, LimitExceeded, NotFound, PathEscape, SchemaError, UnsafeFormat
 from mcore.checkpoint.history import History
 from mcore.checkpoint.ids import milliseconds, new_id
-from mcore.checkpoint.opening import open_store
 from mcore.checkpoint.records import LARGEST, Blob, Event, Record
-from mcore.checkpoint.stores import Store, blob_key, checked_key, event_key, record_key, version_key
+from mcore.checkpoint.store import blobs
+from mcore.checkpoint.store.base import Store, blob_key, checked_key, event_key, record_key, version_key
+from mcore.checkpoint.store.opening import open_store
 from mcore.exchange.atomic import atomic_folder
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from mcore.checkpoint.ids import is_id
 from mcore.checkpoint.records import LARGEST, Event, Record, read
-from mcore.checkpoint.stores import Store
+from mcore.checkpoint.store.base import Store
 
 EVENTS = "events/"
 
@@ -65,18 +65,7 @@ class History:
 
     def state(self, record: Record, events: Iterable[Event] | None = None) -> State:
         """A record with what happened to it; its `events`, where they are known already."""
-        state = State(dict(record.tags), record.notes)
-        for event in self.of(record.id) if events is None else events:
-            state.events.append(event)
-            if event.do == "tag":
-                state.tags[event.name] = event.value
-            elif event.do == "untag":
-                state.tags.pop(event.name, None)
-            elif event.do == "note":
-                state.notes = f"{state.notes}\n{event.value}".strip()
-            elif event.do in ("delete", "restore"):
-                state.deleted = event.created if event.do == "delete" else ""
-        return state
+        return state_of(record, self.of(record.id) if events is None else events)
 
     def at(self, key: str) -> Event:
         """The event of a key.
@@ -96,4 +85,20 @@ class History:
                 yield self.at(kept.key)
 
 
-__all__ = ["EVENTS", "History", "State"]
+def state_of(record: Record, events: Iterable[Event]) -> State:
+    """A record as its events, oldest first, left it."""
+    state = State(dict(record.tags), record.notes)
+    for event in events:
+        state.events.append(event)
+        if event.do == "tag":
+            state.tags[event.name] = event.value
+        elif event.do == "untag":
+            state.tags.pop(event.name, None)
+        elif event.do == "note":
+            state.notes = f"{state.notes}\n{event.value}".strip()
+        elif event.do in ("delete", "restore"):
+            state.deleted = event.created if event.do == "delete" else ""
+    return state
+
+
+__all__ = ["EVENTS", "History", "State", "state_of"]

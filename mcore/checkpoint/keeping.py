@@ -10,7 +10,7 @@ from mcore.checkpoint.addresses import RECORDS
 from mcore.checkpoint.errors import CorruptCheckpoint, LimitExceeded, NotFound, SchemaError
 from mcore.checkpoint.moments import seconds
 from mcore.checkpoint.records import Blob, Record
-from mcore.checkpoint.stores import blob_key, record_key
+from mcore.checkpoint.store.base import blob_key, record_key
 
 if TYPE_CHECKING:
     from mcore.checkpoint.repository import Repository

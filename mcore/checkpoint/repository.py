@@ -18,15 +18,16 @@ import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Self
 
-from mcore.checkpoint import blobs, given, records
+from mcore.checkpoint import given, records
 from mcore.checkpoint.addresses import RECORDS, Addresses
 from mcore.checkpoint.errors import NotFound, SchemaError
 from mcore.checkpoint.history import EVENTS, History
 from mcore.checkpoint.ids import first_id, is_id, new_id
 from mcore.checkpoint.moments import now
-from mcore.checkpoint.opening import open_store
 from mcore.checkpoint.records import LARGEST, Component, Event, Record
-from mcore.checkpoint.stores import Store, blob_key, event_key, record_key
+from mcore.checkpoint.store import blobs
+from mcore.checkpoint.store.base import Store, blob_key, event_key, record_key
+from mcore.checkpoint.store.opening import open_store
 
 FORMAT = 1
 FILE = "format.json"
@@ -127,14 +128,14 @@ class Repository:
             rule: why it was saved, as a saver tells.
             author: another than the repository's.
             components: what is told of parts, by part where there are several: channels="RGB+mask", mean, std,
-                value_range, resolution, num_classes; see `mcore.checkpoint.facts.described`.
+                value_range, resolution, num_classes; see `mcore.checkpoint.parts.facts.described`.
 
         Raises:
             SchemaError: something of it doesn't fit; every mistake is told, and nothing was written.
             NotFound: no such parent.
             StorageError: it can't be written; nothing that anybody sees has changed.
         """
-        from mcore.checkpoint import facts as facts_of
+        from mcore.checkpoint.parts import facts as facts_of
 
         described = facts_of.described(net, components)
         backbone = described.kind == "backbone" and not task
@@ -248,7 +249,7 @@ class Repository:
         limit: int | None = None,
         **equals: Any,
     ) -> list[Record]:
-        """The checkpoints that a question means; see `mcore.checkpoint.query` for what it may say.
+        """The checkpoints that a question means; see `mcore.checkpoint.search.query` for what it may say.
 
         `repo.search('task = "segmentation" and metrics.miou > 0.7 and tags in ("em")', order="-metrics.miou")`, or the
         same by keywords: `repo.search(task="segmentation", metrics__miou__gt=0.7, tags="em")`.
@@ -263,7 +264,7 @@ class Repository:
             QueryError: it can't be read, or asks for a field that there isn't; the message points at the word.
             ImportError: the extra `checkpoints` isn't installed.
         """
-        from mcore.checkpoint import query
+        from mcore.checkpoint.search import query
 
         node = query.joined(None if question is None else query.parse(question), query.of_keywords(**equals))
         wanted = [order] if isinstance(order, str) else list(order)
@@ -278,7 +279,7 @@ class Repository:
     def index(self) -> Any:
         """What searches; made from the store where it isn't there, or isn't whole."""
         if self._indexed is None:
-            from mcore.checkpoint.index import Index
+            from mcore.checkpoint.search.index import Index
 
             self._indexed = Index(self._index_url, self.store, self.id)
         return self._indexed
@@ -289,13 +290,13 @@ class Repository:
 
     def tree(self) -> str:
         """All checkpoints as two trees: backbones by name, networks by task and name."""
-        from mcore.checkpoint import trees
+        from mcore.checkpoint.shown import trees
 
         return trees.tree(self.records(), self.history.aliases())
 
     def card(self, ref: str) -> str:
         """A checkpoint as one HTML page that needs nothing else; ImportError without the extra `checkpoints`."""
-        from mcore.checkpoint import cards
+        from mcore.checkpoint.shown import cards
 
         return cards.card(self.record(ref), self)
 
@@ -310,7 +311,7 @@ class Repository:
             SchemaError: its record is damaged, or nothing that is installed builds it.
             Incompatible: today's code makes another network of its configuration, which these weights don't fit.
         """
-        from mcore.checkpoint import parts
+        from mcore.checkpoint.parts import loading as parts
 
         record = self.record(ref)
         return parts.rebuilt(record, self.arrays, strict=strict)
@@ -321,13 +322,13 @@ class Repository:
         Args:
             net: the network, on either engine.
             ref: the checkpoint, as `resolve` takes it.
-            options: `parts`, `strict`, `resize`, `channels`: see `mcore.checkpoint.parts.load_into`.
+            options: `parts`, `strict`, `resize`, `channels`: see `mcore.checkpoint.parts.loading.load_into`.
 
         Raises:
             NotFound, CorruptCheckpoint, SchemaError: as `load`.
             Incompatible: something doesn't fit; every entry is told, and nothing was changed.
         """
-        from mcore.checkpoint import parts
+        from mcore.checkpoint.parts import loading as parts
 
         return parts.load_into(net, self.record(ref), self.arrays, **options)
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from mcore.checkpoint.errors import LimitExceeded, NotFound, SchemaError
 from mcore.checkpoint.records import Record, address_of
 from mcore.checkpoint.rules import Rule, check_has, flat, rules_of
-from mcore.checkpoint.stores import VERSIONS
+from mcore.checkpoint.store.base import VERSIONS
 
 if TYPE_CHECKING:
     from mcore.checkpoint.repository import Repository
@@ -235,7 +235,7 @@ class Saver:
 
     def _address(self, net: Any, told: Mapping[str, Any]) -> str:
         """Where it will stand, as `Repository.save` decides it."""
-        from mcore.checkpoint import facts
+        from mcore.checkpoint.parts import facts
 
         task, network = told.get("task"), told.get("network")
         if task and network:

@@ -6,11 +6,11 @@ import re
 import hypothesis.strategies as st
 
 from mcore.checkpoint import records
-from mcore.checkpoint.folder import Folder
 from mcore.checkpoint.ids import first_id
-from mcore.checkpoint.query import And, Compare, In, IsNull, Not, Or
 from mcore.checkpoint.records import channels_of
-from mcore.checkpoint.stores import event_key, record_key
+from mcore.checkpoint.search.query import And, Compare, In, IsNull, Not, Or
+from mcore.checkpoint.store.base import event_key, record_key
+from mcore.checkpoint.store.folder import Folder
 from tests.checkpoint import made
 
 IDENTITY = first_id(1)

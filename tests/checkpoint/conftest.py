@@ -2,7 +2,7 @@
 
 import pytest
 
-from mcore.checkpoint.opening import open_store
+from mcore.checkpoint.store.opening import open_store
 from tests.checkpoint.places import bucket_at
 
 

@@ -2,9 +2,10 @@
 
 import numpy as np
 
-from mcore.checkpoint import Repository, blobs, records
+from mcore.checkpoint import Repository, records
 from mcore.checkpoint.ids import new_id
-from mcore.checkpoint.stores import record_key, version_key
+from mcore.checkpoint.store import blobs
+from mcore.checkpoint.store.base import record_key, version_key
 
 
 def repository(folder):

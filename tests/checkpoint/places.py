@@ -10,7 +10,7 @@ import threading
 
 import numpy as np
 
-from mcore.checkpoint.opening import open_store
+from mcore.checkpoint.store.opening import open_store
 
 _NAMES = itertools.count()
 KEYS = {"access_key_id": "tests", "secret_access_key": "tests", "region": "us-east-1"}

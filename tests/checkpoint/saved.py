@@ -3,7 +3,7 @@
 import numpy as np
 
 from mcore.checkpoint import records
-from mcore.checkpoint.facts import described
+from mcore.checkpoint.parts.facts import described
 from mcore.checkpoint.records import Record
 
 ID = "01JDRWZ3K0000000000000000A"

@@ -14,10 +14,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import mcore
-from mcore.checkpoint import blobs
 from mcore.checkpoint.errors import CorruptCheckpoint, LimitExceeded, NotFound
-from mcore.checkpoint.opening import open_store
 from mcore.checkpoint.records import Blob
+from mcore.checkpoint.store import blobs
+from mcore.checkpoint.store.opening import open_store
 from mcore.exchange import files
 from tests.checkpoint.places import damage, some_arrays
 
@@ -232,7 +232,7 @@ GIANTS = {
 REFUSED = """
 import re, struct, sys, time
 def head(text): return struct.pack('<Q', len(text)) + text
-from mcore.checkpoint import blobs
+from mcore.checkpoint.store import blobs
 content = memoryview(eval(sys.argv[1]))
 def peak(): return int(re.search(r"VmHWM:\\s+(\\d+)", open("/proc/self/status").read())[1]) / 1024
 open("/proc/self/clear_refs", "w").write("5")  # the peak begins anew
@@ -292,8 +292,8 @@ def test_whatever_the_bytes_are_they_are_read_or_refused(tail, place, change):
 def test_reading_takes_the_memory_of_the_file_once(tmp_path):
     code = """
 import re, sys, numpy as np
-from mcore.checkpoint import blobs
-from mcore.checkpoint.opening import open_store
+from mcore.checkpoint.store import blobs
+from mcore.checkpoint.store.opening import open_store
 def peak(): return int(re.search(r"VmHWM:\\s+(\\d+)", open("/proc/self/status").read())[1]) / 1024
 store = open_store(sys.argv[1])
 blob = blobs.write(store, {f"w{n}": np.full(1_250_000, n, np.float32) for n in range(8)})

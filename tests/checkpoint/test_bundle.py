@@ -22,10 +22,10 @@ from mcore.checkpoint import (
     bundle,
     records,
 )
-from mcore.checkpoint.blobs import write
 from mcore.checkpoint.ids import first_id, new_id
 from mcore.checkpoint.records import Event
-from mcore.checkpoint.stores import blob_key, event_key, record_key
+from mcore.checkpoint.store.base import blob_key, event_key, record_key
+from mcore.checkpoint.store.blobs import write
 from mcore.exchange.errors import StorageError
 from tests.checkpoint.made import put, repository, weights
 

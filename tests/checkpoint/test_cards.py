@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 
 from mcore.checkpoint import Repository
-from mcore.checkpoint.cards import card
 from mcore.checkpoint.ids import first_id
-from mcore.checkpoint.stores import blob_key
+from mcore.checkpoint.shown.cards import card
+from mcore.checkpoint.store.base import blob_key
 from tests.checkpoint.made import put, repository, weights
 from tests.checkpoint.tiny import Tiny
 

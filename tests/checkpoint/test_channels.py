@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from mcore.checkpoint.channels import by_number, mixed, mixing
+from mcore.checkpoint.parts.channels import by_number, mixed, mixing
 
 RGB = ("R", "G", "B")
 

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from mcore.checkpoint import CorruptCheckpoint
-from mcore.checkpoint.diff import diff
 from mcore.checkpoint.records import Component
-from mcore.checkpoint.stores import blob_key
+from mcore.checkpoint.shown.diff import diff
+from mcore.checkpoint.store.base import blob_key
 from tests.checkpoint.made import put, record, repository, weights
 
 

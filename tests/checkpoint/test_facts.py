@@ -11,7 +11,7 @@ import mcore
 import models
 from mcore import Conv2d, Linear, Module, Sequential
 from mcore.checkpoint.errors import SchemaError
-from mcore.checkpoint.facts import components_of, described, finite, optimiser_of
+from mcore.checkpoint.parts.facts import components_of, described, finite, optimiser_of
 from tests.checkpoint.tiny import Tiny
 
 TORCH = mcore.backend() == "torch"

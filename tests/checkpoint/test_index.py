@@ -9,9 +9,10 @@ import time
 
 import pytest
 
-from mcore.checkpoint import index_files, query
 from mcore.checkpoint.errors import QueryError
-from mcore.checkpoint.index import Index
+from mcore.checkpoint.search import files as index_files
+from mcore.checkpoint.search import query
+from mcore.checkpoint.search.index import Index
 from mcore.exchange.errors import StorageError
 from tests.checkpoint import asking, made
 
@@ -350,7 +351,7 @@ def test_a_damaged_seal_is_none(store, opened, tmp_path, content):
 
 def test_an_index_of_another_version_is_left_and_made_anew(store, opened, tmp_path, monkeypatch):
     expected = ask(opened())
-    monkeypatch.setattr("mcore.checkpoint.index_schema.VERSION", 99)
+    monkeypatch.setattr("mcore.checkpoint.search.schema.VERSION", 99)
 
     assert ask(opened()) == expected
     assert b'"schema": 99' in (tmp_path / "cache" / "index.json").read_bytes()
@@ -391,7 +392,7 @@ def test_a_process_whose_index_another_made_anew_goes_on_with_the_new_one(store,
 
 WRITER = """
 import sys
-from mcore.checkpoint.index import Index
+from mcore.checkpoint.search.index import Index
 from tests.checkpoint import asking
 store = asking.store(sys.argv[1])
 index = Index(f"sqlite:///{sys.argv[2]}", store, asking.IDENTITY)

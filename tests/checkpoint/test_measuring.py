@@ -5,7 +5,7 @@ import pytest
 import mcore
 import models
 from mcore import BatchNorm1d, Linear, Module, Sequential
-from mcore.checkpoint.measuring import measure
+from mcore.checkpoint.parts.measuring import measure
 from tests.checkpoint.saved import arrays_of, assert_same
 from tests.checkpoint.tiny import Tiny
 

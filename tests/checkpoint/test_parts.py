@@ -8,9 +8,9 @@ import pytest
 import mcore
 import models
 from mcore import Conv2d, Linear, Module, Sequential
-from mcore.checkpoint import builders
 from mcore.checkpoint.errors import CorruptCheckpoint, Incompatible, NotFound, SchemaError
-from mcore.checkpoint.parts import load_into, rebuilt
+from mcore.checkpoint.parts import builders
+from mcore.checkpoint.parts.loading import load_into, rebuilt
 from mcore.checkpoint.records import Structure
 from mcore.exchange import bridge
 from tests.checkpoint.saved import ID, arrays_of, assert_same, saved

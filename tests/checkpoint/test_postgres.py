@@ -8,10 +8,10 @@ import uuid
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-from mcore.checkpoint import query
 from mcore.checkpoint.errors import QueryError
 from mcore.checkpoint.ids import new_id
-from mcore.checkpoint.index import Index
+from mcore.checkpoint.search import query
+from mcore.checkpoint.search.index import Index
 from mcore.exchange.errors import StorageError
 from tests.checkpoint import asking, made, servers
 
@@ -98,7 +98,7 @@ def test_events_come_in_as_they_do_in_a_file(server, tmp_path):
 
 WRITER = """
 import sys
-from mcore.checkpoint.index import Index
+from mcore.checkpoint.search.index import Index
 from tests.checkpoint import asking
 store = asking.store(sys.argv[1])
 index = Index(sys.argv[2], store, sys.argv[3])

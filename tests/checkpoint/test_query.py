@@ -6,10 +6,11 @@ import time
 
 import pytest
 
-from mcore.checkpoint import query, query_fields
 from mcore.checkpoint.errors import LimitExceeded, QueryError
-from mcore.checkpoint.index import Index
-from mcore.checkpoint.query import And, Compare, In, IsNull, Not, Or
+from mcore.checkpoint.search import fields as query_fields
+from mcore.checkpoint.search import query
+from mcore.checkpoint.search.index import Index
+from mcore.checkpoint.search.query import And, Compare, In, IsNull, Not, Or
 from tests.checkpoint import asking
 
 TASK = Compare("task", "=", "detection")
@@ -303,7 +304,7 @@ def test_without_the_extra_an_error_names_it():
         "from mcore.checkpoint import query\n"
         "try: query.parse('version = 1')\n"
         "except ImportError as error: print(error)\n"
-        "try: import mcore.checkpoint.index\n"
+        "try: import mcore.checkpoint.search.index\n"
         "except ImportError as error: print(error)\n"
     )
 

@@ -4,9 +4,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from mcore.checkpoint import query
 from mcore.checkpoint.errors import LimitExceeded, QueryError
-from mcore.checkpoint.index import Index
+from mcore.checkpoint.search import query
+from mcore.checkpoint.search.index import Index
 from tests.checkpoint import asking
 
 RECORDS = 150

@@ -12,7 +12,7 @@ import pytest
 import mcore
 import models
 from mcore.checkpoint import NotFound, Repository, SchemaError, ids, keeping, records
-from mcore.checkpoint.stores import blob_key, record_key
+from mcore.checkpoint.store.base import blob_key, record_key
 from tests.checkpoint.places import damage
 from tests.isolation import ROOT, interpret, started
 

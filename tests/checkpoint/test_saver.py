@@ -14,10 +14,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mcore.checkpoint import NotFound, Repository, Saver, facts
+from mcore.checkpoint import NotFound, Repository, Saver
 from mcore.checkpoint import given as told
+from mcore.checkpoint.parts import facts
 from mcore.checkpoint.rules import lower_is_better, rules_of
-from mcore.checkpoint.stores import record_key
+from mcore.checkpoint.store.base import record_key
 from tests.checkpoint.made import put
 from tests.checkpoint.tiny import Tiny
 

@@ -17,10 +17,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mcore.checkpoint import blobs, bucket, disk, folder
 from mcore.checkpoint.errors import CorruptCheckpoint, NotFound
-from mcore.checkpoint.opening import open_store
-from mcore.checkpoint.stores import blob_key
+from mcore.checkpoint.store import blobs, bucket, disk, folder
+from mcore.checkpoint.store.base import blob_key
+from mcore.checkpoint.store.opening import open_store
 from mcore.exchange.errors import StorageError
 from tests.checkpoint.places import FailingProxy, bucket_at, damage, some_arrays
 
@@ -87,7 +87,7 @@ def open_folder():
 
 KILLED = """
 import os, random, signal, sys, time
-from mcore.checkpoint.opening import open_store
+from mcore.checkpoint.store.opening import open_store
 random.seed(0)
 store = open_store(sys.argv[1])
 read, write = os.pipe()
@@ -457,8 +457,8 @@ def _killed(*_):
 AS_NOBODY = """
 import os, sys
 # Before the user changes, who may not read where packages lie.
-import mcore.checkpoint.folder
-from mcore.checkpoint.opening import open_store
+import mcore.checkpoint.store.folder
+from mcore.checkpoint.store.opening import open_store
 os.umask(0o002)
 os.setgroups([]); os.setgid(65534); os.setuid(65534)
 try:
@@ -553,7 +553,7 @@ def test_threads_save_and_load_at_once(tmp_path):
 
 FORKED = """
 import os, sys, threading, time
-from mcore.checkpoint.opening import open_store
+from mcore.checkpoint.store.opening import open_store
 store = open_store(sys.argv[1])
 content = os.urandom(20_000_000)
 busy = threading.Thread(target=lambda: [store.put([content], len(content)) for _ in range(5)])
@@ -577,7 +577,7 @@ def test_forked_processes_save_while_a_thread_of_their_parent_does(tmp_path):
 def test_saving_while_the_interpreter_ends_works(tmp_path):
     code = """
 import atexit, sys
-from mcore.checkpoint.opening import open_store
+from mcore.checkpoint.store.opening import open_store
 store = open_store(sys.argv[1])
 atexit.register(lambda: print(store.put([bytes(6_000_000)], 6_000_000)))
 """
@@ -589,7 +589,7 @@ def test_an_object_store_in_a_forked_process_is_an_error_and_no_wait(s3):
     code = """
 import os, sys
 from tests.checkpoint.places import KEYS
-from mcore.checkpoint.opening import open_store
+from mcore.checkpoint.store.opening import open_store
 store = open_store(sys.argv[2], endpoint=sys.argv[1], **KEYS)
 store.create("a", b"")
 child = os.fork()

@@ -10,9 +10,9 @@ import time
 import pytest
 
 from mcore.checkpoint.errors import CorruptCheckpoint, LimitExceeded, NotFound, PathEscape
-from mcore.checkpoint.hashing import PIECE, pieces
-from mcore.checkpoint.opening import open_store
-from mcore.checkpoint.stores import blob_key
+from mcore.checkpoint.store.base import blob_key
+from mcore.checkpoint.store.hashing import PIECE, pieces
+from mcore.checkpoint.store.opening import open_store
 from mcore.exchange.errors import StorageError
 from tests.checkpoint.places import KEYS, bucket_at, damage
 
@@ -293,7 +293,7 @@ def test_a_folder_needs_neither_obstore_nor_torch(tmp_path):
 import sys
 for name in ("obstore", "torch", "sqlalchemy"):
     sys.modules[name] = None
-from mcore.checkpoint.opening import open_store
+from mcore.checkpoint.store.opening import open_store
 store = open_store(sys.argv[1])
 store.create("a/b", b"x"); store.fetch(store.put([b"y"], 1), 1)
 try:
@@ -364,7 +364,7 @@ def test_a_disk_of_this_machine_is_no_network(tmp_path):
 def test_a_network_disk_is_known_by_its_kind(tmp_path, monkeypatch, kind, network):
     from pathlib import Path
 
-    from mcore.checkpoint import disk
+    from mcore.checkpoint.store import disk
 
     place = disk.mount_of(tmp_path)
     line = rf"36 35 98:0 / {place} rw,noatime master:1 - {kind} server:/x rw"

@@ -1,7 +1,7 @@
 """The trees of a repository: what stands where, and in a line."""
 
 from mcore.checkpoint.ids import first_id
-from mcore.checkpoint.trees import line_of, main_metrics, tree
+from mcore.checkpoint.shown.trees import line_of, main_metrics, tree
 from tests.checkpoint.made import put, record, repository
 
 TIME = 1_764_000_000_000

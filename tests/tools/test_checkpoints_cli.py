@@ -12,7 +12,7 @@ import pytest
 import mcore
 import models
 from mcore.checkpoint import Repository
-from mcore.checkpoint.stores import blob_key
+from mcore.checkpoint.store.base import blob_key
 from tests.checkpoint.made import put, repository, weights
 from tools import checkpoints
 from tools.cli import main

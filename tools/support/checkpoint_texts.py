@@ -9,9 +9,10 @@ from typing import Any
 
 import yaml
 
-from mcore.checkpoint import Repository, cards, outline, trees
+from mcore.checkpoint import Repository
 from mcore.checkpoint.records import Record
-from mcore.checkpoint.texts import amount, metric, parameters, plain, size, table, tag
+from mcore.checkpoint.shown import cards, outline, trees
+from mcore.checkpoint.shown.texts import amount, metric, parameters, plain, size, table, tag
 
 _BOXES = str.maketrans({"├": "|", "└": "`", "─": "-", "│": "|"})
 Aliases = dict[str, list[str]]
@@ -100,7 +101,7 @@ def matching(found: Iterable[Record], pattern: str | None) -> list[Record]:
 
 def fields() -> str:
     """What a question may ask for, a line each."""
-    from mcore.checkpoint.query_fields import FIELDS
+    from mcore.checkpoint.search.fields import FIELDS
 
     return "\n".join(table(("field", "is", "what"), [(one.name, one.kind, one.doc) for one in FIELDS]))
 

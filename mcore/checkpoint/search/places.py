@@ -50,7 +50,7 @@ def place_of(url: str | None, identity: str, at: str) -> Place:
         StorageError: the cache can't be made.
     """
     # They import this file.
-    from mcore.checkpoint.index_sqlite import SQLite
+    from mcore.checkpoint.search.sqlite import SQLite
 
     if url is None:
         return SQLite(cache() / f"{identity}-{hashlib.sha256(at.encode()).hexdigest()[:8]}")
@@ -58,7 +58,7 @@ def place_of(url: str | None, identity: str, at: str) -> Place:
         return SQLite(Path(os.path.abspath(url.removeprefix("sqlite:///").removesuffix(".sqlite"))))
     if url.startswith(("postgresql://", "postgresql+psycopg://")):
         needed("psycopg", "postgres", what="an index in PostgreSQL")
-        from mcore.checkpoint.index_postgres import PostgreSQL
+        from mcore.checkpoint.search.postgres import PostgreSQL
 
         return PostgreSQL(url, f"mcore_{identity.lower()}")
     raise ValueError(

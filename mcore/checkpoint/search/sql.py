@@ -13,10 +13,10 @@ import sqlalchemy as sa
 from sqlalchemy.sql.elements import UnaryExpression
 from sqlalchemy.sql.operators import custom_op
 
-from mcore.checkpoint import index_schema as schema
-from mcore.checkpoint.index_rows import clean, folded
-from mcore.checkpoint.query_fields import DATA, MOMENT, NAMES, NUMBER, PROSE, TEXT, Field, field_of, kind_of, span_of
-from mcore.checkpoint.query_nodes import And, Compare, In, IsNull, Leaf, Node, Not
+from mcore.checkpoint.search import schema
+from mcore.checkpoint.search.fields import DATA, MOMENT, NAMES, NUMBER, PROSE, TEXT, Field, field_of, kind_of, span_of
+from mcore.checkpoint.search.nodes import And, Compare, In, IsNull, Leaf, Node, Not
+from mcore.checkpoint.search.rows import clean, folded
 
 Clause = sa.ColumnElement[bool]
 # Parts that stand in one "and" or "or"; SQLite takes a thousand levels, and each part is one.

@@ -13,11 +13,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from mcore.checkpoint import texts
 from mcore.checkpoint.errors import LimitExceeded, NotFound, SchemaError
 from mcore.checkpoint.extras import needed
-from mcore.checkpoint.outline import outlines
 from mcore.checkpoint.records import Component, Cost, Event, Optimiser, Record
+from mcore.checkpoint.shown import texts
+from mcore.checkpoint.shown.outline import outlines
 
 _HERE = Path(__file__).parent
 # Parents of parents that are told.

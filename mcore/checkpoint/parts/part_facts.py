@@ -6,8 +6,8 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from mcore.checkpoint.composition import Part, layers_of, spec_of, state_of, type_of
 from mcore.checkpoint.errors import SchemaError
+from mcore.checkpoint.parts.composition import Part, layers_of, spec_of, state_of, type_of
 from mcore.checkpoint.records import channels_of
 from mcore.signatures import signature
 from mcore.vocabulary import nearest

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from mcore.checkpoint.composition import Part
 from mcore.checkpoint.errors import NotFound
+from mcore.checkpoint.parts.composition import Part
 from mcore.checkpoint.records import Component, Record
 from mcore.vocabulary import nearest
 

@@ -11,10 +11,10 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from mcore.checkpoint import index_schema as schema
-from mcore.checkpoint.index_sql import Translator
-from mcore.checkpoint.query_fields import MOMENT, PROSE, TRUTH, field_of
-from mcore.checkpoint.query_nodes import And, Compare, In, Leaf, Node
+from mcore.checkpoint.search import schema
+from mcore.checkpoint.search.fields import MOMENT, PROSE, TRUTH, field_of
+from mcore.checkpoint.search.nodes import And, Compare, In, Leaf, Node
+from mcore.checkpoint.search.sql import Translator
 
 # Checkpoints up to which a part is counted; then it's frequent, and met by such a share of all.
 MANY, FREQUENT = 10_000, 0.3

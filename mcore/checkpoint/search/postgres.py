@@ -11,8 +11,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from mcore.checkpoint import index_schema as schema
-from mcore.checkpoint.index_places import Missing
+from mcore.checkpoint.search import schema
+from mcore.checkpoint.search.places import Missing
 from mcore.exchange.errors import StorageError, first_line
 
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from mcore.checkpoint.errors import LimitExceeded, QueryError
-from mcore.checkpoint.query_fields import Misfit, Value, check
+from mcore.checkpoint.search.fields import Misfit, Value, check
 
 # Values in a question, comparisons (each is looked up for every checkpoint), and how deep parts stand in each other.
 MOST_VALUES, MOST_COMPARISONS, DEEPEST = 1000, 200, 50

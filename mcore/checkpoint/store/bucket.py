@@ -20,10 +20,10 @@ import obstore
 from obstore import exceptions as failures
 from obstore.store import MemoryStore, S3Store
 
-from mcore.checkpoint import disk
 from mcore.checkpoint.errors import CorruptCheckpoint, LimitExceeded, NotFound
-from mcore.checkpoint.hashing import Sha256, pieces
-from mcore.checkpoint.stores import Kept, Store, blob_key, checked_key
+from mcore.checkpoint.store import disk
+from mcore.checkpoint.store.base import Kept, Store, blob_key, checked_key
+from mcore.checkpoint.store.hashing import Sha256, pieces
 from mcore.exchange.errors import StorageError, first_line
 
 # Seconds to wait before a request that failed is made again; obstore itself has retried it by then.

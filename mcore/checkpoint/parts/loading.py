@@ -13,12 +13,12 @@ from typing import Any
 
 import numpy as np
 
-from mcore.checkpoint.builders import Builder, built
-from mcore.checkpoint.channels import Said
-from mcore.checkpoint.composition import components_of, named_state, state_of, unwrapped
 from mcore.checkpoint.errors import Incompatible, NotFound, SchemaError
-from mcore.checkpoint.fitting import Fitting, LoadReport
-from mcore.checkpoint.moves import Move, moves_of, theirs_of
+from mcore.checkpoint.parts.builders import Builder, built
+from mcore.checkpoint.parts.channels import Said
+from mcore.checkpoint.parts.composition import components_of, named_state, state_of, unwrapped
+from mcore.checkpoint.parts.fitting import Fitting, LoadReport
+from mcore.checkpoint.parts.moves import Move, moves_of, theirs_of
 from mcore.checkpoint.records import Component, Record
 from mcore.exchange import bridge
 
@@ -53,7 +53,7 @@ def load_into(
             sum of all.
         channels: what each channel of our image means ("BGR", "RGB+mask"), so that the first convolution is made of
             the checkpoint's by meaning; or what is new, and fed by what: {"mask": "mean"}. See
-            `mcore.checkpoint.channels.mixing`.
+            `mcore.checkpoint.parts.channels.mixing`.
         into: where the only one of `parts` goes, as in a mapping.
 
     Raises:
@@ -186,7 +186,7 @@ def _apart(taken: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
 
 def _hands(engine: Any) -> Any:
     """What puts weights in place on an engine."""
-    return importlib.import_module(f"mcore.checkpoint.on_{engine.NAME}")
+    return importlib.import_module(f"mcore.checkpoint.parts.on_{engine.NAME}")
 
 
 def _shape(tensor: Any) -> tuple[int, ...]:

@@ -7,9 +7,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from mcore.checkpoint import texts
 from mcore.checkpoint.errors import CorruptCheckpoint, NotFound
 from mcore.checkpoint.records import Component, Record
+from mcore.checkpoint.shown import texts
 from mcore.exchange.errors import StorageError
 
 # What optimisers don't touch: statistics of norms.

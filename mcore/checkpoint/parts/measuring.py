@@ -55,9 +55,9 @@ def measure(
     if type(warmup) is not int or warmup < 0:
         raise ValueError(f"measure: warmup={warmup!r} is no number of passes.")
     # Not at the top: composition reads the registry.
-    from mcore.checkpoint.composition import unwrapped
+    from mcore.checkpoint.parts.composition import unwrapped
 
-    net, hands = unwrapped(net), importlib.import_module(f"mcore.checkpoint.on_{engine.NAME}")
+    net, hands = unwrapped(net), importlib.import_module(f"mcore.checkpoint.parts.on_{engine.NAME}")
     where = hands.place_of(net) if device is None else engine.device_of(device)
     with hands.kept(net, where):
         return [_cost(net, shape, where, hands, runs, warmup, training) for shape in shapes]

@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 
 from mcore.checkpoint import records
-from mcore.checkpoint.builders import builder_for
-from mcore.checkpoint.code_facts import code_of
-from mcore.checkpoint.composition import Part, components_of, spec_of, state_of, type_of, unwrapped
 from mcore.checkpoint.errors import SchemaError
-from mcore.checkpoint.optimiser_facts import optimiser_of
-from mcore.checkpoint.part_facts import Told, task_of
+from mcore.checkpoint.parts.builders import builder_for
+from mcore.checkpoint.parts.code_facts import code_of
+from mcore.checkpoint.parts.composition import Part, components_of, spec_of, state_of, type_of, unwrapped
+from mcore.checkpoint.parts.optimiser_facts import optimiser_of
+from mcore.checkpoint.parts.part_facts import Told, task_of
 from mcore.checkpoint.records import Code, Component, Structure
 from mcore.exchange import bridge
 

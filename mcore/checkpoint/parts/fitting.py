@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from mcore.checkpoint.channels import Mixing, Said, by_number, mixed, mixing
-from mcore.checkpoint.composition import Part, layers_of
 from mcore.checkpoint.errors import Incompatible
-from mcore.checkpoint.moves import Move
+from mcore.checkpoint.parts.channels import Mixing, Said, by_number, mixed, mixing
+from mcore.checkpoint.parts.composition import Part, layers_of
+from mcore.checkpoint.parts.moves import Move
 from mcore.checkpoint.records import Component, Record
 
 # Counted by norms, for torch's sake; files of before have none, and torch doesn't ask for it either.

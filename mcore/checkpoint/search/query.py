@@ -7,8 +7,8 @@ r"""Questions in words: `task = "segmentation" and metrics.miou > 0.7 and "em" i
 
 "and" binds closer than "or", "not" closer than both. Words of the grammar may be written in any case; fields and texts
 are compared as they are. `~` takes a pattern: `backbone ~ "resnet*"`. In texts, \" and \\ stand for " and \. A step of
-a field that is no word stands in quotes: `facts."mean size"`. The fields are in `mcore.checkpoint.query_fields`, what
-holds where a field is missing or has several values in `mcore.checkpoint.query_nodes`.
+a field that is no word stands in quotes: `facts."mean size"`. The fields are in `mcore.checkpoint.search.fields`, what
+holds where a field is missing or has several values in `mcore.checkpoint.search.nodes`.
 
 Nothing of a question is ever run: it becomes data here, and bound parameters of a statement there.
 """
@@ -21,9 +21,9 @@ from typing import Any
 
 from mcore.checkpoint.errors import LimitExceeded, QueryError
 from mcore.checkpoint.extras import needed
-from mcore.checkpoint.query_fields import NAMES, OPERATORS, TEXT, Misfit, field_of
-from mcore.checkpoint.query_grammar import At, Built, parser
-from mcore.checkpoint.query_nodes import And, Compare, In, IsNull, Node, Not, Or, checked
+from mcore.checkpoint.search.fields import NAMES, OPERATORS, TEXT, Misfit, field_of
+from mcore.checkpoint.search.grammar import At, Built, parser
+from mcore.checkpoint.search.nodes import And, Compare, In, IsNull, Node, Not, Or, checked
 
 # Bytes of a question.
 LARGEST = 10_000

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from mcore.checkpoint.history import State
-from mcore.checkpoint.query_fields import LONGEST_PATH, LONGEST_TEXT, compact, moment_of
 from mcore.checkpoint.records import Component, Record
+from mcore.checkpoint.search.fields import LONGEST_PATH, LONGEST_TEXT, compact, moment_of
 
 Rows = dict[str, list[dict[str, Any]]]
 # Where a loss has its name.

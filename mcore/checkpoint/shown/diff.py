@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from mcore.checkpoint import texts
-from mcore.checkpoint.outline import whole_name
 from mcore.checkpoint.records import Component, Record, Strict
+from mcore.checkpoint.shown import texts
+from mcore.checkpoint.shown.outline import whole_name
 
 # What differs in any two checkpoints, or is told by itself.
 _APART = ("id", "created", "version", "metrics", "tags", "notes", "components")

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
 from mcore.checkpoint.extras import needed
-from mcore.checkpoint.stores import Store
+from mcore.checkpoint.store.base import Store
 
 
 def open_store(url: str | os.PathLike[str], *, create: bool = True, **options: Any) -> Store:
@@ -30,14 +30,14 @@ def open_store(url: str | os.PathLike[str], *, create: bool = True, **options: A
     if scheme in ("s3", "memory"):
         # A folder doesn't need it.
         needed("obstore", "s3", what="a repository in an object store")
-        from mcore.checkpoint.bucket import Bucket
+        from mcore.checkpoint.store.bucket import Bucket
 
         return Bucket(address, create=create, **options)
     if scheme not in ("", "file"):
         raise ValueError(f"{address}: {scheme}:// isn't known; a path, file://, s3:// and memory:// are.")
     if options:
         raise ValueError(f"{address}: a folder takes no {', '.join(sorted(options))}; object stores do.")
-    from mcore.checkpoint.folder import Folder
+    from mcore.checkpoint.store.folder import Folder
 
     folder = Folder(_path_of(address) if scheme else address, create=create)
     folder.url = address

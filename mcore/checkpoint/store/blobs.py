@@ -17,7 +17,7 @@ import numpy as np
 
 from mcore.checkpoint.errors import CorruptCheckpoint, LimitExceeded
 from mcore.checkpoint.records import Blob
-from mcore.checkpoint.stores import Store
+from mcore.checkpoint.store.base import Store
 from mcore.exchange import files
 
 # Bytes of the header, and tensors that it may name.

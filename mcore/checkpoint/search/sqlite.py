@@ -25,10 +25,10 @@ from urllib.parse import quote
 
 import sqlalchemy as sa
 
-from mcore.checkpoint import index_schema as schema
 from mcore.checkpoint.errors import Busy
 from mcore.checkpoint.extras import needed
-from mcore.checkpoint.index_places import Missing
+from mcore.checkpoint.search import schema
+from mcore.checkpoint.search.places import Missing
 from mcore.exchange.atomic import atomic_file
 from mcore.exchange.errors import StorageError, storage_error
 

@@ -10,10 +10,10 @@ from typing import Any, TypeVar
 
 from mcore.checkpoint.errors import CorruptCheckpoint, LimitExceeded, NotFound, SchemaError
 from mcore.checkpoint.extras import needed
-from mcore.checkpoint.history import History
-from mcore.checkpoint.query_nodes import Node, checked
+from mcore.checkpoint.history import state_of
 from mcore.checkpoint.records import LARGEST, Event, Record, read
-from mcore.checkpoint.stores import Store, event_key, record_key
+from mcore.checkpoint.search.nodes import Node, checked
+from mcore.checkpoint.store.base import Store, event_key, record_key
 from mcore.exchange.errors import StorageError, first_line
 
 try:
@@ -22,12 +22,12 @@ except ModuleNotFoundError:
     needed("sqlalchemy")
     raise
 
-from mcore.checkpoint import index_schema as schema
-from mcore.checkpoint.index_files import FOLDERS, Area, Look, changed, listed, whole
-from mcore.checkpoint.index_places import Missing, Place, place_of
-from mcore.checkpoint.index_rows import clean, rows_of
-from mcore.checkpoint.index_search import found
-from mcore.checkpoint.query import ordering
+from mcore.checkpoint.search import schema
+from mcore.checkpoint.search.files import FOLDERS, Area, Look, changed, listed, whole
+from mcore.checkpoint.search.finding import found
+from mcore.checkpoint.search.places import Missing, Place, place_of
+from mcore.checkpoint.search.query import ordering
+from mcore.checkpoint.search.rows import clean, rows_of
 
 # Records that are read and written together.
 _TOGETHER = 500
@@ -97,7 +97,7 @@ class Index:
         """The ids of the checkpoints that a question means, of those that the last `update` saw.
 
         Args:
-            node: the question, as `mcore.checkpoint.query` makes it; None for all.
+            node: the question, as `mcore.checkpoint.search.query` makes it; None for all.
             order: fields to sort by, "-" before those whose largest come first; what lacks a field comes last. The
                 newest come first where nothing else decides.
             limit: at most so many.
@@ -289,7 +289,7 @@ class Index:
         tables: dict[str, list[dict[str, Any]]] = {name: [] for name in ("checkpoint", *schema.CHILDREN)}
         for id, record in records.items():
             number += 1
-            for name, rows in rows_of(record, _Told(histories.get(id, [])).state(record), number).items():
+            for name, rows in rows_of(record, state_of(record, histories.get(id, [])), number).items():
                 tables[name] += rows
         connection.execute(sa.delete(schema.checkpoint).where(schema.checkpoint.c.id.in_(ids)))
         for name, rows in tables.items():
@@ -354,16 +354,6 @@ class Index:
         keys += [event_key(id, checkpoint) for id, checkpoint in changes.new["events/"].items()]
         for some in _chunks(keys, _MOST_BOUND):
             connection.execute(sa.delete(schema.unread).where(schema.unread.c.key.in_(some)))
-
-
-class _Told(History):
-    """The events of one checkpoint that are read already."""
-
-    def __init__(self, events: list[Event]) -> None:
-        self._events = events
-
-    def of(self, checkpoint: str) -> list[Event]:
-        return self._events
 
 
 def _chunks(items: list[str], size: int) -> Iterable[list[str]]:

@@ -11,8 +11,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from mcore.checkpoint import texts
 from mcore.checkpoint.records import Metric, Record
+from mcore.checkpoint.shown import texts
 
 # Metrics, and tags, that stand in a line; `show` has them all.
 METRICS = 2

@@ -16,10 +16,10 @@ import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from mcore.checkpoint import disk
 from mcore.checkpoint.errors import CorruptCheckpoint, LimitExceeded, NotFound, PathEscape
-from mcore.checkpoint.hashing import PIECE, Sha256, pieces
-from mcore.checkpoint.stores import Kept, Store, blob_key, checked_key
+from mcore.checkpoint.store import disk
+from mcore.checkpoint.store.base import Kept, Store, blob_key, checked_key
+from mcore.checkpoint.store.hashing import PIECE, Sha256, pieces
 from mcore.exchange.errors import StorageError, storage_error
 
 _BLOBS = "blobs/sha256"

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from mcore.checkpoint.extras import needed
-from mcore.checkpoint.query_fields import NAMES, OPERATORS, TEXT, Misfit, check, field_of, kind_of, shown
-from mcore.checkpoint.query_nodes import And, Compare, In, IsNull, Node, Not, Or, check_leaf, check_size
+from mcore.checkpoint.search.fields import NAMES, OPERATORS, TEXT, Misfit, check, field_of, kind_of, shown
+from mcore.checkpoint.search.nodes import And, Compare, In, IsNull, Node, Not, Or, check_leaf, check_size
 
 GRAMMAR = r"""
 ?question: either

@@ -120,7 +120,7 @@ def builder_for(net: Any) -> tuple[str, dict[str, Any], str]:
 
 def _unregistered(net: Any) -> str:
     """The class of a network, or of a part, that no registry has under its name."""
-    from mcore.checkpoint.composition import components_of, kind_of, spec_of
+    from mcore.checkpoint.parts.composition import components_of, kind_of, spec_of
 
     modules = [part.module for part in components_of(net) if part.name or part.role != "part"]
     whole = [net] if spec_of(net).get("type") else []

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from mcore.checkpoint.ids import first_id, is_id, milliseconds
-from mcore.checkpoint.stores import Store, event_key, record_key
+from mcore.checkpoint.store.base import Store, event_key, record_key
 
 FOLDERS = ("records/", "events/")
 DAY = 86_400.0

@@ -1,0 +1,1 @@
+"""Questions about checkpoints, and the index that answers them."""

@@ -1,0 +1,1 @@
+"""Checkpoints as people see them: cards, trees, lines, what differs."""
