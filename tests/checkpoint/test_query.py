@@ -301,7 +301,7 @@ def test_every_field_of_the_table_can_be_asked_for():
 def test_without_the_extra_an_error_names_it():
     code = (
         "import sys; sys.modules['lark'] = sys.modules['sqlalchemy'] = None\n"
-        "from mcore.checkpoint import query\n"
+        "from mcore.checkpoint.search import query\n"
         "try: query.parse('version = 1')\n"
         "except ImportError as error: print(error)\n"
         "try: import mcore.checkpoint.search.index\n"

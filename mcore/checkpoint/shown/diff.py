@@ -216,7 +216,8 @@ def _metrics(record: Record) -> dict[str, float]:
 
 
 def _changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[Change]:
-    for name in [*old, *(name for name in new if name not in old)]:
+    # By name: the order in which they were told means nothing.
+    for name in sorted({*old, *new}):
         before, after = old.get(name), new.get(name)
         if before != after:
             yield Change(name, before, after)
