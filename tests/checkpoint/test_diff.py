@@ -8,7 +8,7 @@ import pytest
 
 from mcore.checkpoint import CorruptCheckpoint
 from mcore.checkpoint.records import Component
-from mcore.checkpoint.shown.diff import diff
+from mcore.checkpoint.shown.diff import _CHUNK, _moved, diff
 from mcore.checkpoint.store.base import blob_key
 from tests.checkpoint.made import put, record, repository, weights
 
@@ -199,3 +199,14 @@ def test_components_without_files_compare_as_empty():
     found = diff(record(), record(), lambda component: pytest.fail("read"))
 
     assert found.unread == ("network",)
+
+
+@pytest.mark.parametrize("size", [1, 2, _CHUNK + 1])
+def test_the_last_number_of_an_entry_is_compared_whatever_its_size(size):
+    old = np.zeros(size, np.float32)
+    new = old.copy()
+    new[-1] = 2.0
+
+    moved = _moved("weight", old, new)
+
+    assert (moved.largest, moved.differing) == (2.0, 1)
