@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import importlib.metadata
+import os
 import sys
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -75,10 +76,9 @@ def graph_of(artifact: Path) -> Graph:
     """
     from mcore import verify
 
-    # Whoever checks an artifact has just looked it over: the same file isn't read twice.
-    model = Path(artifact) / "model.onnx"
-    key = (str(artifact), _stamp(model))
-    if key[1] is None or key not in _looked_over:
+    # An artifact is checked on one device after another: as long as no file of it changes, it is looked over once.
+    key = str(artifact), _stamps(Path(artifact))
+    if key not in _looked_over:
         _looked_over.clear()
         _looked_over[key] = verify.look_over(artifact)
     return _looked_over[key]
@@ -87,17 +87,13 @@ def graph_of(artifact: Path) -> Graph:
 _looked_over: dict[tuple, Graph] = {}
 
 
-def forget() -> None:
-    """Has the next `graph_of` look anew."""
-    _looked_over.clear()
-
-
-def _stamp(file: Path) -> tuple[int, ...] | None:
+def _stamps(folder: Path) -> tuple[tuple[str | int, ...], ...]:
+    """What tells apart two states of a folder's files, without reading them."""
     try:
-        found = file.stat()
-    except OSError:
-        return None
-    return found.st_ino, found.st_size, found.st_mtime_ns
+        found = [(entry.name, entry.stat()) for entry in os.scandir(folder)]
+    except OSError:  # `look_over` says what is wrong with it
+        return ()
+    return tuple(sorted((name, stat.st_ino, stat.st_size, stat.st_mtime_ns) for name, stat in found))
 
 
 def version_of(*packages: str) -> str:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mcore.devices.base import Device, UnsupportedOperator, forget, graph_of
+from mcore.devices.base import Device, UnsupportedOperator, graph_of
 from mcore.devices.finding import ask
 from mcore.devices.memory import Peak
 from mcore.exchange.errors import first_line
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 # What a check can say, the best first: of several data sets the worst counts.
 STATUSES = ("ok", "too slow", "mismatch", "unsupported", "failed")
 # A run shorter than so many seconds is repeated, since the first one also prepares things: so many times, for so long.
-_QUICK = 0.5
-_REPEATS, _ENOUGH = 3, 0.6
+_QUICK = 0.2
+_REPEATS, _ENOUGH = 3, 0.2
 
 
 def check(artifact: Path, device: Device, *, tolerance: float | None = None, slow: float = 30.0) -> dict[str, Any]:
@@ -87,7 +87,6 @@ def _read(folder: Path) -> list[_Set]:
     """The data sets of an artifact, all that a runtime will read having been looked at."""
     from mcore import verify
 
-    forget()
     names = graph_of(folder).outputs
     return [
         _Set(place.name, verify.read_arrays(place, "input"), verify.read_arrays(place, "output"), names)

@@ -65,8 +65,10 @@ def read_pickle(path: Path) -> Any:
         ModelFileError: the file is damaged, or holds other objects.
     """
     try:
+        # An open file, since by a path torch goes by its name: one called .safetensors isn't read as a pickle.
         # weights_only is always given: an environment variable overrules its default.
-        return torch.load(path, map_location="cpu", weights_only=True)
+        with open(path, "rb") as file:
+            return torch.load(file, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise ModelFileError(
             f"{path}: {_cause(error)}: only tensors and plain data are. Save the state_dict alone"

@@ -16,7 +16,7 @@ from safetensors.numpy import load_file
 from safetensors.numpy import save as library_save
 
 import mcore
-from mcore.exchange import files, pickles
+from mcore.exchange import bridge_torch, files, pickles
 from mcore.exchange.errors import ModelFileError
 from tests.isolation import run
 
@@ -275,6 +275,13 @@ def assert_refused(path, marker, words):
         with pytest.raises(ModelFileError, match=words):
             reader(path)
     assert not marker.exists()
+
+
+def test_a_pickle_is_read_by_what_it_holds_whatever_it_is_called(tmp_path):
+    file = tmp_path / "misnamed.safetensors"
+    torch.save({"weight": torch.arange(3.0)}, file)
+
+    assert torch.equal(bridge_torch.read_pickle(file)["weight"], torch.arange(3.0))
 
 
 @BOTH
