@@ -1,0 +1,1 @@
+"""Training on the torch engine: `mcore train`, and the same from Python."""

@@ -1,0 +1,1 @@
+"""Samples to train with: sources by name, augmentation, and the order in which every process reads them."""
