@@ -308,7 +308,7 @@ def _mistake(config: Config, loc: tuple[int | str, ...], error: Mapping[str, Any
         known = list(_model_at(loc[:-1]).model_fields)
         likely = nearest(str(loc[-1]), known, least=0.5, most=1)
         hint = f"did you mean {likely[0]!r}? There are" if likely else "there are"
-        message = f"nothing reads this key{hint or ';'} there are {', '.join(sorted(known))}"
+        message = f"nothing reads this key; {hint} {', '.join(sorted(known))}"
     elif error["type"] == "missing":
         message = "it is missing"
     else:
