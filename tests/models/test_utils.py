@@ -1,4 +1,4 @@
-"""Fusing, averaging and counting."""
+"""Fusing and counting."""
 
 import numpy as np
 import pytest
@@ -6,7 +6,6 @@ import pytest
 import mcore
 import models
 from models import functional, utils
-from models.utils.averaging import EMA
 from models.utils.fusing import fused
 from tests.models.golden import fill
 
@@ -71,53 +70,6 @@ class Twice(mcore.Module):
 
 def test_a_convolution_that_is_called_twice_keeps_its_norm():
     assert isinstance(fused(filled(Twice()), (1, 3, 8, 8)).norm, mcore.BatchNorm2d)
-
-
-def test_the_average_follows_the_weights_by_its_rule():
-    net = mcore.Linear(1, 1, bias=False)
-    net.load_state_dict({"weight": mcore.zeros(1, 1)})
-    ema = EMA(net, decay=0.75)
-
-    means = []
-    for _ in range(3):
-        net.load_state_dict({"weight": mcore.ones(1, 1)})
-        ema.update()
-        means.append(float(ema.state_dict()["weight"].sum()))
-
-    # The decays of the ramp are 2/11, 3/12 and 4/13, all below 0.75.
-    expected = [1 - 2 / 11, 1 - 2 / 11 * 3 / 12, 1 - 2 / 11 * 3 / 12 * 4 / 13]
-    np.testing.assert_allclose(means, expected, rtol=1e-6)
-
-
-def test_the_network_has_its_own_weights_back_after_the_average():
-    net = mcore.Linear(2, 1)
-    ema, own = EMA(net), net.weight.detach().clone()
-    net.load_state_dict({"weight": own + 1, "bias": net.bias.detach().clone()})
-
-    with ema.applied() as averaged:
-        assert (averaged.weight == own).all()
-
-    assert (net.weight == own + 1).all()
-
-
-def test_counters_are_taken_as_they_are():
-    net = mcore.BatchNorm1d(2).train()
-    ema = EMA(net)
-    net(mcore.rand(4, 2))
-
-    ema.update()
-
-    assert int(ema.state_dict()["num_batches_tracked"]) == 1
-
-
-def test_a_mean_of_another_network_is_refused():
-    with pytest.raises(KeyError, match="EMA: names differ from the network's: bias"):
-        EMA(mcore.Linear(2, 1, bias=False)).load_state_dict(EMA(mcore.Linear(2, 1)).state_dict())
-
-
-def test_a_decay_beyond_one_is_refused():
-    with pytest.raises(ValueError, match=r"EMA: decay=1\.5 is not in 0 <= decay < 1"):
-        EMA(mcore.Linear(2, 1), decay=1.5)
 
 
 def test_emvisions_helpers_come_from_their_packages():

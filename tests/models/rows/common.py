@@ -25,7 +25,6 @@ EXEMPT = {
     "models.utils.summary.Row": "a record",
 }
 EXEMPT |= {
-    "models.utils.averaging.EMA": "no module",
     "models.utils.align.Alignment": "a record",
     "models.utils.align.Layer": "a record",
     "models.utils.layouts.Layout": "a record",

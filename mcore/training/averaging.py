@@ -4,11 +4,12 @@ Source: Polyak and Juditsky, "Acceleration of Stochastic Approximation by Averag
 ramp at the start, as Szegedy et al., arXiv:1512.00567, section 8, and TensorFlow's moving averages have it.
 """
 
+from __future__ import annotations
+
 import contextlib
 from collections.abc import Iterator, Mapping
 
-import mcore
-from mcore import Module, Tensor
+import torch
 
 
 class EMA:
@@ -21,36 +22,39 @@ class EMA:
         net: the network that is trained.
         decay: the share of the mean that a step leaves, from 0 up to, not including, 1.
 
-    >>> net = mcore.Linear(2, 1)
+    >>> net = torch.nn.Linear(2, 1)
     >>> ema = EMA(net, decay=0.5)
     >>> ema.update()
     >>> with ema.applied():
-    ...     y = net(mcore.zeros(1, 2))
+    ...     y = net(torch.zeros(1, 2))
+
+    Raises:
+        ValueError: `decay` is none.
     """
 
-    def __init__(self, net: Module, decay: float = 0.9999) -> None:
+    def __init__(self, net: torch.nn.Module, decay: float = 0.9999) -> None:
         if not 0.0 <= decay < 1.0:
             raise ValueError(f"EMA: decay={decay} is not in 0 <= decay < 1.")
         self.net, self.decay, self.steps = net, decay, 0
         self._mean = {name: value.detach().clone() for name, value in net.state_dict().items()}
 
+    @torch.no_grad()
     def update(self) -> None:
         """Takes in the weights of now; call it after each step of the optimiser."""
         self.steps += 1
         decay = min(self.decay, (1 + self.steps) / (10 + self.steps))
-        with mcore.no_grad():
-            for name, now in self.net.state_dict().items():
-                mean = self._mean[name]
-                if now.dtype.is_floating_point:
-                    mean += (now.detach() - mean) * (1.0 - decay)
-                else:
-                    self._mean[name] = now.detach().clone()
+        now = self.net.state_dict()
+        numbers = [name for name, value in now.items() if value.dtype.is_floating_point]
+        # All in one call: a loop over hundreds of small tensors costs as much as a small network.
+        torch._foreach_lerp_([self._mean[name] for name in numbers], [now[name] for name in numbers], 1.0 - decay)
+        for name in now.keys() - set(numbers):
+            self._mean[name].copy_(now[name])
 
-    def state_dict(self) -> dict[str, Tensor]:
+    def state_dict(self) -> dict[str, torch.Tensor]:
         """The mean, by the names of the network's state: it loads into the network as it is."""
         return dict(self._mean)
 
-    def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
+    def load_state_dict(self, state: Mapping[str, torch.Tensor]) -> None:
         """Goes on from a mean that `state_dict` gave.
 
         Raises:
@@ -62,11 +66,20 @@ class EMA:
         self._mean = {name: value.detach().clone() for name, value in state.items()}
 
     @contextlib.contextmanager
-    def applied(self) -> Iterator[Module]:
+    def applied(self) -> Iterator[torch.nn.Module]:
         """The network with the mean for its weights; its own come back afterwards."""
         own = {name: value.detach().clone() for name, value in self.net.state_dict().items()}
-        self.net.load_state_dict(self._mean)
+        _set(self.net, self._mean)
         try:
             yield self.net
         finally:
-            self.net.load_state_dict(own)
+            _set(self.net, own)
+
+
+@torch.no_grad()
+def _set(net: torch.nn.Module, state: Mapping[str, torch.Tensor]) -> None:
+    for name, value in net.state_dict().items():
+        value.copy_(state[name])
+
+
+__all__ = ["EMA"]

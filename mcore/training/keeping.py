@@ -1,0 +1,89 @@
+"""What a training leaves beside its state: checkpoints in a repository, and pictures of predictions."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from mcore.training import state
+from mcore.training.runtime import Runtime
+from mcore.training.settings import Settings
+
+# What a repository calls a precision.
+_PRECISIONS = {"float32": "fp32", "bf16": "bf16", "fp16": "fp16"}
+
+
+class Keeper:
+    """Saves what a rule calls best, and what is last, to a checkpoint repository; draws predictions.
+
+    Of several processes the first one writes; where the network is sharded, each takes part in putting it together.
+    """
+
+    def __init__(self, net: torch.nn.Module, settings: Settings, *, out: Path, runtime: Runtime, task: str) -> None:
+        self.settings, self.out, self.runtime, self.task = settings, out, runtime, task
+        # A network that will be sharded can't be saved itself.
+        self._plain = copy.deepcopy(net) if runtime.strategy == "fsdp" else None
+        self._saver: Any = None
+
+    def save(
+        self, net: torch.nn.Module, metrics: Mapping[str, float], *, step: int, optimiser: torch.optim.Optimizer
+    ) -> str | None:
+        """The id of a checkpoint, where one was saved."""
+        if self._plain is not None:
+            held = state.network_state(net)
+            state.set_network(self._plain, held, self.out)
+        if not self.runtime.first:
+            return None
+        saver = self._opened(bool(metrics))
+        training = net.training
+        # As it will be used.
+        plain = (net if self._plain is None else self._plain).eval()
+        try:
+            return saver(plain, metrics=dict(metrics) or None, step=step, optimiser=optimiser)
+        finally:
+            plain.train(training)
+
+    def _opened(self, judged: bool) -> Any:
+        if self._saver is None:
+            from mcore.checkpoint import Repository, Saver
+
+            given = self.settings.checkpoints
+            rule = given.rule or ("min:validation.loss" if judged else ())
+            self._saver = Saver(
+                Repository(given.repository or str(self.out / "checkpoints")),
+                rule,
+                keep=given.keep,
+                keep_last=True,
+                run=self.settings.name or "",
+                task=self.task,
+                tags=given.tags,
+                batch_size=self.settings.batch,
+                precision=_PRECISIONS[self.settings.precision],
+            )
+        return self._saver
+
+    @property
+    def best(self) -> str | None:
+        """The id of the best checkpoint; of the last one, where nothing was judged."""
+        if self._saver is None or not self._saver.rules:
+            return None
+        return self._saver.best()
+
+    def draw(self, epoch: int, batch: dict[str, Any], outputs: Any, *, tell: Callable[..., None]) -> None:
+        """A picture of predictions for the first samples of a batch."""
+        count = min(self.settings.log.pictures, len(batch["image"]))
+        if not count or not self.runtime.first:
+            return
+        from mcore.training.loop import first_of
+        from mcore.training.shown import pictures
+
+        file = Path("pictures") / f"epoch-{epoch:04d}.png"
+        pictures.draw(self.out / file, first_of(batch, count), first_of(outputs, count))
+        tell("pictures", epoch=epoch, file=file.as_posix())
+
+
+__all__ = ["Keeper"]

@@ -1,0 +1,133 @@
+"""One step of the optimiser: its share of the batch forward and backward, piece by piece, then the weights moved."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from mcore.training.runtime import Runtime
+from mcore.training.settings import Settings
+from mcore.training.unrolled import rollout
+from mcore.training.watching import Watch
+
+# What torch calls the memory format of images and of volumes, by the number of axes.
+_LAST = {4: torch.channels_last, 5: torch.channels_last_3d}
+_TYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
+
+Batch = dict[str, Any]
+
+
+@dataclass
+class Done:
+    """What a step gave: the loss, its parts by name, and the norm of all gradients where they are clipped."""
+
+    loss: torch.Tensor
+    parts: dict[str, torch.Tensor]
+    norm: torch.Tensor | None
+
+
+class Stepper:
+    """Makes steps: of a network, an objective and an optimiser.
+
+    Args:
+        net: in training mode while steps are made.
+        objective: gives a loss and its parts for outputs and a batch.
+        optimiser: of the network's parameters.
+        settings: precision, accumulation, clipping, the memory format.
+        runtime: where, and among which processes.
+    """
+
+    def __init__(
+        self,
+        net: torch.nn.Module,
+        objective: Any,
+        *,
+        optimiser: torch.optim.Optimizer,
+        settings: Settings,
+        runtime: Runtime,
+    ) -> None:
+        self.net, self.objective, self.optimiser = net, objective, optimiser
+        self.settings, self.runtime = settings, runtime
+        self.scaler = torch.amp.GradScaler(runtime.device.type, enabled=settings.precision == "fp16")
+        self.call = runtime.wrapped(net)
+
+    def wrap_again(self) -> None:
+        """Has other parameters exchanged between processes, after some became trained."""
+        if self.runtime.strategy == "ddp":
+            self.call = self.runtime.wrapped(self.net)
+
+    def __call__(self, batches: Iterable[Batch], watch: Watch) -> Done:
+        """A step with micro batches, each a tensor of the same number of samples, `accumulate` of them.
+
+        Raises:
+            NotFiniteError: the loss isn't; no weight has moved by it.
+        """
+        count, losses, parts = self.settings.accumulate, [], []
+        self.optimiser.zero_grad(set_to_none=True)
+        for number, batch in enumerate(batches, 1):
+            moved = self.moved(batch)
+            with self.runtime.gathering(self.call, last=number == count):
+                loss, named = self.forward(moved)
+                watch.note(loss, batch)
+                self.scaler.scale(loss / count if count > 1 else loss).backward()
+            losses.append(loss.detach())
+            parts.append(named)
+        return Done(_mean(losses), {name: _mean([one[name] for one in parts]) for name in parts[0]}, self._move())
+
+    def forward(self, batch: Batch) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+        """The loss of a batch, and its parts."""
+        if self.settings.unrolled is not None:
+            with self.autocast():
+                return rollout(self.call, batch, self.settings.unrolled, loss=self.objective)
+        return self.objective(self.outputs(batch), batch)
+
+    def outputs(self, batch: Batch) -> Any:
+        """What the network says of a batch."""
+        with self.autocast():
+            return self.call(batch["image"])
+
+    def autocast(self) -> Any:
+        """A block in which torch computes in the numbers of the configuration."""
+        if self.settings.precision not in _TYPES:
+            return contextlib.nullcontext()
+        return torch.amp.autocast(self.runtime.device.type, dtype=_TYPES[self.settings.precision])
+
+    def moved(self, batch: Batch) -> Batch:
+        """A batch on the device, images as the network's memory format has them."""
+        device, found = self.runtime.device, dict(batch)
+        for key, value in batch.items():
+            if not isinstance(value, torch.Tensor):
+                continue
+            last = _LAST.get(value.ndim) if self.settings.channels_last and key == "image" else None
+            form = {} if last is None else {"memory_format": last}
+            found[key] = value.to(device, non_blocking=value.is_pinned() if device.type == "cuda" else False, **form)
+        return found
+
+    def _move(self) -> torch.Tensor | None:
+        norm = None
+        if self.settings.clip is not None:
+            self.scaler.unscale_(self.optimiser)
+            norm = torch.nn.utils.clip_grad_norm_(self.net.parameters(), self.settings.clip)
+        self.scaler.step(self.optimiser)
+        self.scaler.update()
+        return norm
+
+
+def to_memory_format(net: torch.nn.Module, settings: Settings) -> None:
+    """Lays weights of convolutions out as `channels_last` says."""
+    if not settings.channels_last:
+        return
+    for parameter in net.parameters():
+        if parameter.ndim in _LAST:
+            parameter.data = parameter.data.contiguous(memory_format=_LAST[parameter.ndim])
+
+
+def _mean(values: list[torch.Tensor]) -> torch.Tensor:
+    return values[0] if len(values) == 1 else torch.stack(values).mean()
+
+
+__all__ = ["Batch", "Done", "Stepper", "to_memory_format"]
