@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -33,13 +32,19 @@ class Scaling:
         if self.std is not None and not (self.std > 0).all():
             raise DataError(f"std is {std}; each is more than 0.")
 
-    def __call__(self, image: np.ndarray, *, name: str) -> np.ndarray:
+    def __call__(
+        self, image: np.ndarray, *, name: str, before: Callable[[np.ndarray], np.ndarray] | None = None
+    ) -> np.ndarray:
         """An image (c, *size) of any type as float32, C-contiguous; `name` is told in errors.
+
+        `before` is done between scaling and normalising: gray of colours.
 
         Raises:
             DataError: of a type that holds no numbers, or of another number of channels than mean or std.
         """
         floats = as_float(image, scale=self.scale, name=name)
+        if before is not None:
+            floats = before(floats)
         for word, values in (("mean", self.mean), ("std", self.std)):
             if values is not None and len(values) not in (1, len(floats)):
                 raise DataError(
@@ -69,13 +74,4 @@ def as_float(image: np.ndarray, *, scale: float | None, name: str) -> np.ndarray
     return floats
 
 
-# What sources take for it, and hand on.
-Values = float | list[float] | None
-
-
-def scaling_of(*, scale: float | None, mean: Any, std: Any) -> Scaling:
-    """`Scaling` of a source's arguments of the same names."""
-    return Scaling(scale, mean=mean, std=std)
-
-
-__all__ = ["Scaling", "Values", "as_float", "scaling_of"]
+__all__ = ["Scaling", "as_float"]
