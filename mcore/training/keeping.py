@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -73,17 +73,35 @@ class Keeper:
             return None
         return self._saver.best()
 
-    def draw(self, epoch: int, batch: dict[str, Any], outputs: Any, *, tell: Callable[..., None]) -> None:
-        """A picture of predictions for the first samples of a batch."""
+    def draw(
+        self,
+        epoch: int,
+        batch: dict[str, Any],
+        *,
+        outputs: Any,
+        targets: Mapping[str, str],
+        classes: list[str] | None,
+    ) -> str | None:
+        """A picture of predictions for the first samples of a batch; where it lies within the run's folder.
+
+        Args:
+            epoch: of which it is.
+            batch: of the validation data.
+            outputs: what the network gave.
+            targets: by head, the key of the batch that it is compared with.
+            classes: their names, where the data has them.
+        """
         count = min(self.settings.log.pictures, len(batch["image"]))
         if not count or not self.runtime.first:
-            return
+            return None
         from mcore.training.loop import first_of
         from mcore.training.shown import pictures
 
         file = Path("pictures") / f"epoch-{epoch:04d}.png"
-        pictures.draw(self.out / file, first_of(batch, count), first_of(outputs, count))
-        tell("pictures", epoch=epoch, file=file.as_posix())
+        pictures.draw(
+            self.out / file, first_of(batch, count), first_of(outputs, count), classes=classes, targets=targets
+        )
+        return file.as_posix()
 
 
 __all__ = ["Keeper"]

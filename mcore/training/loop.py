@@ -20,6 +20,7 @@ from mcore.training.errors import TrainingError
 from mcore.training.keeping import Keeper
 from mcore.training.objectives.metrics import Metrics
 from mcore.training.objectives.objective import Objective
+from mcore.training.objectives.ranges import check_targets
 from mcore.training.recompute import recomputed
 from mcore.training.runtime import Runtime
 from mcore.training.schedules import Plan
@@ -307,19 +308,28 @@ class Trainer:
                 outputs = self.net(moved["image"])
             if not count:
                 continue  # a shard of the network had to be there; the batch is another process's
-            outputs, moved = first_of(outputs, count), first_of(moved, count)
+            outputs, moved, batch = (first_of(value, count) for value in (outputs, moved, batch))
+            check_targets(outputs, batch, self.objective)
             loss, parts = self.objective(outputs, moved)
             for name, value in {"loss": loss, **parts}.items():
                 sums[name] = sums.get(name, 0.0) + value.detach().double() * count
             self.judges.update(outputs, moved, count)
             if not seen:
-                self.keeper.draw(epoch, first_of(batch, count), outputs, tell=self._tell)
+                self._draw(epoch, batch, outputs)
             seen += count
         # A process that saw none still takes part in the mean.
         names = self.runtime.agree(sorted(sums))
         zero = torch.zeros((), dtype=torch.float64, device=self.runtime.device)
         found = self.runtime.mean({name: sums.get(name, zero) / max(seen, 1) for name in names}, float(seen))
         return {**found, **self.judges.compute()}
+
+    def _draw(self, epoch: int, batch: Batch, outputs: Any) -> None:
+        keys = {head: self.objective.target_of(head, batch) for head in self.objective.heads}
+        targets = {head: key for head, key in keys.items() if key is not None}
+        classes = getattr(self.validation, "classes", None)
+        file = self.keeper.draw(epoch, batch, outputs=outputs, targets=targets, classes=classes)
+        if file is not None:
+            self._tell("pictures", epoch=epoch, file=file)
 
     def _keep(self, epoch: int) -> None:
         id = self.keeper.save(self.net, self.metrics, step=self.step, optimiser=self.optimiser)

@@ -122,7 +122,7 @@ def _first_loss(trainer: Trainer) -> dict[str, Any]:
     trainer.order.set(0, 0)
     batch = next(iter(trainer._loader()))
     with torch.no_grad(), torch.random.fork_rng():
-        loss, parts = trainer.stepper.forward(trainer.stepper.moved(batch))
+        loss, parts = trainer.stepper.forward(batch)
     return {
         "loss": loss.item(),
         "losses": {name: value.item() for name, value in parts.items()},

@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+from mcore.training.objectives.ranges import check_targets
 from mcore.training.runtime import Runtime
 from mcore.training.settings import Settings
 from mcore.training.unrolled import rollout
@@ -69,9 +70,8 @@ class Stepper:
         count, losses, parts = self.settings.accumulate, [], []
         self.optimiser.zero_grad(set_to_none=True)
         for number, batch in enumerate(batches, 1):
-            moved = self.moved(batch)
             with self.runtime.gathering(self.call, last=number == count):
-                loss, named = self.forward(moved)
+                loss, named = self.forward(batch)
                 watch.note(loss, batch)
                 self.scaler.scale(loss / count if count > 1 else loss).backward()
             losses.append(loss.detach())
@@ -79,11 +79,19 @@ class Stepper:
         return Done(_mean(losses), {name: _mean([one[name] for one in parts]) for name in parts[0]}, self._move())
 
     def forward(self, batch: Batch) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
-        """The loss of a batch, and its parts."""
+        """The loss of a batch as the loader gives it, and its parts.
+
+        Raises:
+            DataError: a target is missing, or no class has one of its labels.
+        """
+        moved = self.moved(batch)
         if self.settings.unrolled is not None:
             with self.autocast():
-                return rollout(self.call, batch, self.settings.unrolled, loss=self.objective)
-        return self.objective(self.outputs(batch), batch)
+                return rollout(self.call, moved, self.settings.unrolled, loss=self.objective)
+        outputs = self.outputs(moved)
+        # By the batch as it was: on an accelerator, looking at labels would wait for it.
+        check_targets(outputs, batch, self.objective)
+        return self.objective(outputs, moved)
 
     def outputs(self, batch: Batch) -> Any:
         """What the network says of a batch."""

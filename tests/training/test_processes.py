@@ -1,0 +1,127 @@
+"""Several processes train what one would: DDP and FSDP2 over gloo, started by torchrun."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+import torch
+
+import mcore
+
+RUN = """
+import sys
+from tests.training import tiny
+import mcore
+from mcore.training import train
+net = tiny.net(width={width})
+net.encoder[1], net.encoder[3] = mcore.GroupNorm(2, {width}), mcore.Identity()  # no norm over the batch, no dropout
+given = dict(losses=["cross_entropy", "dice"], metrics="iou", ema={{"decay": 0.5}}, clip=1.0, snapshot_every=1)
+given = tiny.config(epochs={epochs}, batch=8, strategy={strategy!r}, **given)
+train(given, out={out!r}, net=net, data=tiny.data(validation=7), progress="quiet")
+"""
+
+
+def trained(out, *, processes=1, strategy="auto", epochs=2, width=4):
+    code = RUN.format(out=str(out), strategy=strategy, epochs=epochs, width=width)
+    file = out.with_suffix(".py")
+    file.write_text(code)
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
+    command = [*(launcher if processes > 1 else [sys.executable]), str(file)]
+    done = subprocess.run(command, env=os.environ | {"PYTHONPATH": "."}, capture_output=True, text=True, timeout=280)
+    assert done.returncode == 0, done.stderr
+    return mcore.load(out / "weights.safetensors")
+
+
+def close(one, other):
+    assert list(one) == list(other)
+    for name, value in one.items():
+        torch.testing.assert_close(value, other[name], rtol=1e-4, atol=1e-5)
+
+
+def validations(out):
+    lines = [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
+    return [line["metrics"] for line in lines if line["event"] == "validation"]
+
+
+@pytest.mark.parametrize("strategy", ["ddp", "fsdp"])
+def test_two_processes_end_with_the_weights_and_metrics_of_one(tmp_path, strategy):
+    one = trained(tmp_path / "one")
+    two = trained(tmp_path / "two", processes=2, strategy=strategy)
+
+    close(one, two)
+    for alone, shared in zip(validations(tmp_path / "one"), validations(tmp_path / "two"), strict=True):
+        assert shared == pytest.approx(alone, rel=1e-3)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize(("first", "second"), [("fsdp", "none"), ("none", "fsdp"), ("ddp", "fsdp")])
+def test_a_run_goes_on_under_another_strategy_and_number_of_processes(tmp_path, first, second):
+    whole = trained(tmp_path / "whole", epochs=4)
+
+    trained(tmp_path / "run", processes=1 + (first != "none"), strategy=first, epochs=2)
+    later = trained(tmp_path / "run", processes=1 + (second != "none"), strategy=second, epochs=4)
+
+    close(whole, later)
+
+
+@pytest.mark.long
+def test_large_layers_are_sharded_by_themselves_and_come_back_whole(tmp_path):
+    one = trained(tmp_path / "one", width=128, epochs=1)
+    two = trained(tmp_path / "two", processes=2, strategy="fsdp", width=128, epochs=1)
+
+    close(one, two)
+
+
+def test_one_process_may_be_sharded_too(tmp_path):
+    close(trained(tmp_path / "one"), trained(tmp_path / "two", strategy="fsdp"))
+
+
+def test_no_strategy_among_several_processes_is_refused(tmp_path, monkeypatch):
+    from mcore.training.errors import TrainingError
+    from mcore.training.runtime import Runtime
+
+    for name, value in {"RANK": "0", "WORLD_SIZE": "2", "LOCAL_RANK": "0"}.items():
+        monkeypatch.setenv(name, value)
+
+    with pytest.raises(TrainingError, match=r"train\.strategy is 'none', but 2 processes were started"):
+        Runtime.start("none", "cpu")
+
+
+def test_a_launcher_that_says_half_is_told_what_is_missing(monkeypatch):
+    from mcore.training.errors import TrainingError
+    from mcore.training.runtime import Runtime
+
+    monkeypatch.setenv("RANK", "0")
+    monkeypatch.delenv("WORLD_SIZE", raising=False)
+
+    with pytest.raises(TrainingError, match="RANK='0' stands in the environment, but WORLD_SIZE"):
+        Runtime.start("auto", "cpu")
+
+
+def test_a_batch_that_processes_cannot_share_is_refused(tmp_path):
+    with pytest.raises(AssertionError, match=r"can't be cut into 2 processes|can't be shared by 2 processes"):
+        trained_odd(tmp_path / "odd")
+
+
+def trained_odd(out):
+    code = RUN.replace("batch=8", "batch=7").format(out=str(out), strategy="ddp", epochs=1, width=4)
+    out.with_suffix(".py").write_text(code)
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
+    done = subprocess.run(
+        [*launcher, str(out.with_suffix(".py"))],
+        env=os.environ | {"PYTHONPATH": "."},
+        capture_output=True,
+        text=True,
+        timeout=280,
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_device_that_is_not_there_is_refused():
+    from mcore.training.errors import TrainingError
+    from mcore.training.runtime import Runtime
+
+    with pytest.raises(TrainingError, match=r"train\.device='cuda:77' can't be used here"):
+        Runtime.start("auto", "cuda:77")
