@@ -134,8 +134,8 @@ class Runtime:
         sums = torch.stack([*told, torch.tensor(weight, dtype=torch.float64, device=self.device)])
         if self.world > 1:
             distributed.all_reduce(sums)
-        *sums, total = sums.tolist()
-        return {name: value / max(total, 1e-12) for name, value in zip(names, sums, strict=True)}
+        *found, total = sums.tolist()
+        return {name: value / max(total, 1e-12) for name, value in zip(names, found, strict=True)}
 
     def agree(self, value: Any) -> Any:
         """What the first process has, on all of them."""

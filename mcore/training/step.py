@@ -110,9 +110,10 @@ class Stepper:
         for key, value in batch.items():
             if not isinstance(value, torch.Tensor):
                 continue
-            last = _LAST.get(value.ndim) if self.settings.channels_last and key == "image" else None
-            form = {} if last is None else {"memory_format": last}
-            found[key] = value.to(device, non_blocking=value.is_pinned() if device.type == "cuda" else False, **form)
+            pinned = device.type != "cpu" and value.is_pinned()
+            found[key] = value.to(device, non_blocking=pinned)
+            if self.settings.channels_last and key == "image" and value.ndim in _LAST:
+                found[key] = found[key].contiguous(memory_format=_LAST[value.ndim])
         return found
 
     def _move(self) -> torch.Tensor | None:

@@ -17,7 +17,8 @@ class Patience:
     """
 
     def __init__(self, settings: EarlyStopping) -> None:
-        self.settings, self.best, self.waited = settings, None, 0  # type: float | None
+        self.settings, self.waited = settings, 0
+        self.best: float | None = None
 
     def ends(self, metrics: Mapping[str, float]) -> bool:
         """Whether training is to end after a validation that gave these numbers.
