@@ -70,11 +70,14 @@ class Files:
             raise DataError(
                 f"{path} has {len(array)} channels; a mask has one whole number a pixel: gray, or a palette."
             )
-        if self.sizes is not None:
-            array = nearest(array, self.sizes)
+        array = self.mask_of(array)
         if array.shape[-self.dims :] != size:
             raise DataError(f"{path} is {_times(array)}, and its image {image} is {_times(size)}; they need one size.")
         return array
+
+    def mask_of(self, array: np.ndarray) -> np.ndarray:
+        """What a file holds of a mask (..., *size), of the size that images get."""
+        return array if self.sizes is None else nearest(array, self.sizes)
 
     def _channels_first(self, array: np.ndarray, *, name: str) -> np.ndarray:
         if array.ndim == self.dims:
