@@ -19,7 +19,7 @@ from mcore.backend import demand
 from mcore.checkpoint.extras import needed
 from mcore.exchange.atomic import atomic_file
 from mcore.training.errors import TrainingError
-from mcore.training.settings import Settings, settings_of
+from mcore.training.settings import Settings, as_written, settings_of
 
 if TYPE_CHECKING:
     import torch
@@ -173,20 +173,35 @@ class _Job:
                 mcore.manual_seed(settings.seed)
                 net = self._network()
             self.started = "" if settings.start is None else begin(net, settings.start, self.base)
-            return Trainer(
-                net,
-                settings,
-                training=training,
-                validation=validation,
-                out=self.out,
-                runtime=runtime,
-                fingerprint=fingerprint(self.read.data.get("model"), settings),
-                task=_task(settings),
-                progress=progress,
-            )
+            with self._placed():
+                return Trainer(
+                    net,
+                    settings,
+                    training=training,
+                    validation=validation,
+                    out=self.out,
+                    runtime=runtime,
+                    fingerprint=fingerprint(self.read.data.get("model"), settings),
+                    task=_task(settings),
+                    progress=progress,
+                )
         except BaseException:
             runtime.close()
             raise
+
+    @contextlib.contextmanager
+    def _placed(self) -> Iterator[None]:
+        """A block whose mistakes are told with their places in the configuration."""
+        try:
+            yield
+        except configuration.ConfigError as error:
+            told = [
+                mistake
+                if mistake.origin is not None
+                else self.read.mistake(as_written(self.read, mistake.path), mistake.message)
+                for mistake in error.mistakes
+            ]
+            raise configuration.ConfigError(told) from error
 
     def _network(self) -> torch.nn.Module:
         if self.net is not None:
@@ -199,7 +214,7 @@ class _Job:
 
     def _samples(self) -> tuple[Any, Any]:
         from mcore.training.data.augmenting import Augment
-        from mcore.training.data.opening import open_source
+        from mcore.training.data.opening import check_alike, open_source
         from mcore.training.data.samples import Samples
 
         given = self.settings.data
@@ -207,10 +222,12 @@ class _Job:
         for name in ("train", "validation"):
             typed = getattr(given, name, None)
             if name not in found and typed is not None:
-                found[name] = open_source(typed, base=self.base)
+                where = ("train", "data", name)
+                found[name] = open_source(typed, base=self.base, config=self.read, where=where)
         if "train" not in found:
             raise TrainingError(f"data has {', '.join(found) or 'nothing'}; training needs 'train'.")
-        augment = Augment(given.augment) if given is not None and given.augment else None
+        check_alike(found["train"], found.get("validation"))
+        augment = Augment(given.augment, config=self.read) if given is not None and given.augment else None
         seed = self.settings.seed
         training = Samples(found["train"], seed=seed, augment=augment)
         return training, Samples(found["validation"], seed=seed) if found.get("validation") is not None else None

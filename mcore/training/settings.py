@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal, get_args
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from mcore.config import Config, ConfigError, Mistake
+from mcore.signatures import Path
 from mcore.vocabulary import nearest
 
 Positive = Annotated[int, Field(gt=0)]
@@ -313,7 +314,22 @@ def _mistake(config: Config, loc: tuple[int | str, ...], error: Mapping[str, Any
         message = "it is missing"
     else:
         message = f"{message[0].lower()}{message[1:]}, got {error['input']!r}"[:300]
-    return config.mistake(("train", *loc), message)
+    return config.mistake(as_written(config, ("train", *loc)), message)
+
+
+def as_written(config: Config, path: Path) -> Path:
+    """A path below `train`, as whoever wrote the configuration knows it: one loss needs no head and no list.
+
+    >>> as_written(Config({"train": {"losses": "dice"}}), ("train", "losses", OUTPUT, 0, "weight"))
+    ('train', 'losses', 'weight')
+    """
+    if len(path) < 4 or path[1] not in ("losses", "metrics"):
+        return path
+    section, head, index, *below = path[1:]
+    given, kept = config.data["train"].get(section), ("train", section)
+    if isinstance(given, Mapping) and "type" not in given:
+        given, kept = given.get(head), (*kept, head)
+    return (*kept, index, *below) if isinstance(given, list | tuple) else (*kept, *below)
 
 
 def _model_at(loc: tuple[int | str, ...]) -> type[BaseModel]:
@@ -333,4 +349,4 @@ def _models(annotation: Any) -> Iterator[type[BaseModel]]:
         yield from _models(inner)
 
 
-__all__ = ["OUTPUT", "Loss", "Metric", "Settings", "Typed", "settings_of"]
+__all__ = ["OUTPUT", "Loss", "Metric", "Settings", "Typed", "as_written", "settings_of"]
