@@ -326,7 +326,7 @@ def as_written(config: Config, path: Path) -> Path:
     if len(path) < 4 or path[1] not in ("losses", "metrics"):
         return path
     section, head, index, *below = path[1:]
-    given, kept = config.data["train"].get(section), ("train", section)
+    given, kept = config.data["train"].get(section), path[:2]
     if isinstance(given, Mapping) and "type" not in given:
         given, kept = given.get(head), (*kept, head)
     return (*kept, index, *below) if isinstance(given, list | tuple) else (*kept, *below)

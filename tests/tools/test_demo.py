@@ -40,7 +40,7 @@ def test_held_out_images_are_not_trained_with():
 
 
 def test_unknown_data_names_the_nearest():
-    with pytest.raises(ValueError, match=r"train.data='coin' is none of coins, digits; the nearest is 'coins'"):
+    with pytest.raises(ValueError, match=r"data 'coin' is none of coins, digits; the nearest is 'coins'"):
         data.load("coin")
 
 
@@ -52,4 +52,4 @@ def test_a_quick_run_trains_exports_and_evaluates_without_torch(tmp_path):
     assert done.returncode == 0, done.stderr
     assert "evaluated without torch, on the platform" in done.stdout
     made = {path.name for path in (tmp_path / "coins").iterdir()}
-    assert {"artifact", "checkpoint.safetensors", "loss.png", "prediction.png"} <= made
+    assert {"artifact", "weights.safetensors", "report.html", "prediction.png"} <= made

@@ -18,15 +18,16 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 import numpy as np
 
 import mcore
-from mcore import config
-from models import assembly
+import models
+from mcore import training
 from tools.demo import imports, pictures
 from tools.demo.data import Data, load
 from tools.demo.running import REPEATS, predict
-from tools.demo.training import Train, train
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = ("coins", "digits")
+# A few steps only.
+QUICK = ["train.epochs=1", "train.batch=4", "train.data.train.count=8"]
 
 
 class Result(NamedTuple):
@@ -53,23 +54,22 @@ def main(words: Sequence[str] | None = None) -> int:
     print(f"\n{table(results, costs)}\n")
     for result in results:
         folder = given.out / result.name
-        print(f"{result.name}: pictures {folder}/prediction.png and loss.png, artifact {folder}/artifact,")
-        print(f"{'':{len(result.name)}}  checkpoint {folder}/checkpoint.safetensors")
+        print(
+            f"{result.name}: picture {folder}/prediction.png, report {folder}/report.html, artifact {folder}/artifact,"
+        )
+        print(f"{'':{len(result.name)}}  weights {folder}/weights.safetensors, checkpoints {folder}/checkpoints")
     return 0
 
 
 def run(name: str, folder: Path, *, quick: bool) -> Result:
     """One example: trained, saved, exported, and evaluated on both engines."""
-    read = config.read(ROOT / "examples" / f"{name}.yaml", ["train.steps=3", "train.batch=4"] if quick else [])
-    settings = read.section("train", Train, required=True)
-    net, data = assembly.build(read), load(settings.data)
-    folder.mkdir(parents=True, exist_ok=True)
+    file, few = ROOT / "examples" / f"{name}.yaml", QUICK if quick else []
+    net, data = models.from_config(file, few), load(name)
     print(f"\n{name}: {net}")
 
     start = time.perf_counter()
-    losses = train(net, data, settings, title=name)
+    training.train(file, few, net=net, out=folder, fresh=True)
     trained = time.perf_counter() - start
-    mcore.save(net.state_dict(), folder / "checkpoint.safetensors")
 
     start = time.perf_counter()
     artifact = net.toplatform(folder / "artifact", sizes=data.sizes, overwrite=True)
@@ -79,7 +79,6 @@ def run(name: str, folder: Path, *, quick: bool) -> Result:
     repeats = 1 if quick else REPEATS
     scores, torch_time = predict(net, data.images, repeats=repeats)
     on_platform, times = _serve(folder, data, repeats)
-    pictures.loss_curve(folder / "loss.png", losses, title=name)
     pictures.prediction(folder / "prediction.png", data, on_platform["graph"], title=name)
     found = {"torch": scores, **on_platform}
     return Result(

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.random import Generator
 
+from mcore.training import Source
 from mcore.vocabulary import nearest
 
 Array = np.ndarray
@@ -51,7 +52,7 @@ def load(name: str) -> Data:
     """
     if name not in SOURCES:
         likely = nearest(name, SOURCES, least=0.0, most=1)[0]
-        raise ValueError(f"train.data={name!r} is none of {', '.join(SOURCES)}; the nearest is {likely!r}.")
+        raise ValueError(f"data {name!r} is none of {', '.join(SOURCES)}; the nearest is {likely!r}.")
     return SOURCES[name]()
 
 
@@ -117,6 +118,41 @@ def digits() -> Data:
 
 
 SOURCES: dict[str, Callable[[], Data]] = {"coins": coins, "digits": digits}
+
+
+class Drawn(Source):
+    """`count` images drawn anew in each epoch; `train.data` of the examples names it."""
+
+    def __init__(self, name: str, count: int) -> None:
+        self.name, self.count, self._data = name, count, load(name)
+        self.classes = list(self._data.classes)
+
+    def __len__(self) -> int:
+        return self.count
+
+    def read(self, index: int, random: Generator) -> dict[str, Any]:
+        images, truth = self._data.draw(random, 1)
+        return {"image": images[0], _target(truth): truth[0], "name": f"{self.name}, drawn {index}"}
+
+
+class HeldOut(Source):
+    """The images that training never sees."""
+
+    def __init__(self, name: str) -> None:
+        self.name, self._data = name, load(name)
+        self.classes = list(self._data.classes)
+
+    def __len__(self) -> int:
+        return len(self._data.images)
+
+    def read(self, index: int, random: Generator) -> dict[str, Any]:
+        image, truth = self._data.images[index], self._data.truth[index]
+        return {"image": image, _target(self._data.truth): truth, "name": f"{self.name}, held out {index}"}
+
+
+def _target(truth: Array) -> str:
+    """A class for each image is a label, one for each pixel a mask."""
+    return "label" if truth.ndim == 1 else "mask"
 
 
 def intersection_over_union(predicted: Array, truth: Array) -> float:

@@ -1,23 +1,11 @@
-"""Pictures of what went in, what was true and what came out; the loss."""
+"""Pictures of what went in, what was true and what came out."""
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from tools.demo.data import Data
-
-
-def loss_curve(path: Path, losses: Sequence[float], *, title: str) -> None:
-    """The loss over the steps, and its mean over ten."""
-    figure, (axes,) = _figure(1, 1, width=6, height=3.5)
-    axes.plot(losses, color="0.75", label="each step")
-    smooth = [np.mean(losses[max(0, step - 9) : step + 1]) for step in range(len(losses))]
-    axes.plot(smooth, label="mean of ten")
-    axes.set(xlabel="step", ylabel="cross entropy", title=f"{title}: loss", yscale="log")
-    axes.legend()
-    figure.savefig(path, dpi=120)
 
 
 def prediction(path: Path, data: Data, scores: np.ndarray, *, title: str) -> None:
