@@ -46,6 +46,7 @@ NAMES = {
         **_of("networks.cnnectome", "CNNectomeUNet"),
         **_of("networks.cnnectome_module", "CNNectomeUNetModule"),
         **_of("networks.architecture", "DummyArchitecture"),
+        **_of("networks.autoencoder_cnn_v3", "AutoEncoder_CNNV3"),
     },
     "backbone": {
         **_of("backbones.resnet", "resnet10", "resnet18", "resnet34", "resnet26", "resnet50", "resnet101"),
