@@ -41,7 +41,8 @@ def rollout(
     Raises:
         TrainingError: the network can't be fed what it gives, or has norms for another number of applications.
     """
-    total, weights, parts = None, 0.0, {}
+    total: Tensor | None = None
+    weights, parts = 0.0, dict[str, Tensor]()
     for step, outputs in enumerate(passes(net, batch["image"], unrolled), 1):
         value, named = loss(outputs, batch)
         weight = unrolled.discount ** (unrolled.steps - step)

@@ -21,32 +21,34 @@ class SSIM(Criterion):
     """One less the structural similarity of images or volumes, by torchmetrics.
 
     Shapes:
-        output, target: (n, c, h, w) or (n, c, d, h, w), each axis at least `window` pixels
+        output, target: (n, c, h, w) or (n, c, d, h, w); each axis longer than half the window
 
     Args:
         data_range: the difference between the largest and the smallest value that an image can have.
-        window: pixels of the gaussian window along each axis, odd.
-        sigma: of the window.
+        sigma: of the gaussian window, in pixels; the window has 11 along each axis for 1.5.
 
     Source: Wang et al., "Image Quality Assessment: From Error Visibility to Structural Similarity", 2004.
+    Differs: the border counts, too, of the image reflected there.
 
     Raises:
-        ValueError: a window that has no middle, or is larger than the image.
+        ValueError: no window, or an image too small for it.
     """
 
-    def __init__(self, data_range: float = 1.0, window: int = 11, sigma: float = 1.5) -> None:
+    def __init__(self, data_range: float = 1.0, sigma: float = 1.5) -> None:
         super().__init__()
-        if window < 1 or window % 2 == 0:
-            raise ValueError(f"window={window} is not an odd number of pixels")
-        self.data_range, self.window, self.sigma = data_range, window, sigma
+        if not sigma > 0 or not data_range > 0:
+            raise ValueError(f"data_range={data_range} and sigma={sigma} are to be above 0")
+        self.data_range, self.sigma = data_range, sigma
+        #: Pixels along each axis, as torchmetrics has them.
+        self.window = 2 * int(3.5 * sigma + 0.5) + 1
         # Missing, it is told now, not in the first step.
         needed("torchmetrics", "train", what="the loss ssim")
 
     def forward(self, output: Tensor, target: Tensor) -> Tensor:
-        if output.ndim not in (4, 5) or min(output.shape[2:]) < self.window:
+        if output.ndim not in (4, 5) or min(output.shape[2:]) <= self.window // 2:
             raise ValueError(
-                f"window={self.window} needs images or volumes of so many pixels along each axis, got "
-                f"{tuple(output.shape)}"
+                f"a window of {self.window} pixels needs images or volumes of more than {self.window // 2} along each "
+                f"axis, got {tuple(output.shape)}; a smaller sigma has a smaller one"
             )
         from torchmetrics.functional.image import structural_similarity_index_measure
 
