@@ -73,7 +73,7 @@ class Log:
             line["not_finite"] = wrong
         self._file.write(json.dumps(line, allow_nan=False, ensure_ascii=False).encode("utf-8", "replace") + b"\n")
         if self._board is not None:
-            self._draw(line)
+            self._draw(self._board, line)
 
     def close(self) -> None:
         """Ends it; may be called twice."""
@@ -90,9 +90,9 @@ class Log:
     ) -> None:
         self.close()
 
-    def _draw(self, line: Mapping[str, Any]) -> None:
+    def _draw(self, board: Any, line: Mapping[str, Any]) -> None:
         """An event on the board: its numbers as points of curves, its picture as it is."""
-        board, step = self._board, line.get("step")
+        step = line.get("step")
         if line["event"] == "pictures":
             board.add_image("pictures", _pixels(self._folder / line["file"]), step, dataformats="HWC")
         group = _CURVES.get(line["event"])
