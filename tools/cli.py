@@ -19,6 +19,7 @@ COMMANDS = {
     "convert": ("tools.convert", "artifacts of networks, assemblies and configurations, with their histories"),
     "gallery": ("tools.gallery", "pages of every part, with drawings, counts and options"),
     "list": ("tools.list_", "names of backbones, necks, heads, networks, ..."),
+    "train": ("tools.train", "train the network of a configuration, or go on where its training stopped"),
     "weights": ("tools.weights", "what a file of weights would do, and tables of names for unknown layouts"),
     "table": ("tools.table", "which part works on which device; only what changed is made again"),
     "show": ("tools.show", "layers, shapes, parameters and multiply-adds of a network"),

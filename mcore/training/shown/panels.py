@@ -52,7 +52,7 @@ def panels(
 
     Args:
         sample: arrays without a batch axis: "image" (c, *size) and targets; "name".
-        outputs: by head, arrays without a batch axis.
+        outputs: by head, arrays without a batch axis, or None of what can't be drawn.
         targets: the key of each head's target in the sample.
         classes: names of classes.
     """
@@ -64,7 +64,9 @@ def panels(
         target = _with_channel(sample[key], sample["image"].ndim - 1) if key in sample else None
         # One output needs no name.
         prefix = f"{head}: " if len(outputs) > 1 else ""
-        if key == "image":
+        if output is None:
+            image.captions.append((f"{prefix}the output isn't one tensor: not drawn", "dimgray"))
+        elif key == "image":
             found += _reconstruction(sample["image"], output, prefix)
         elif target is None and output.ndim < 2:
             image.captions += _numbers({"predicted": output}, prefix)

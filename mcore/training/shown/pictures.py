@@ -46,26 +46,25 @@ def draw(
     Args:
         path: where; its folder is made.
         batch: "image" (n, c, *size), targets, and "name", a list.
-        outputs: of the network: a tensor, or a dict by head.
+        outputs: of the network: a tensor, or a dict by head; of a list, as deep supervision gives, the first. Of
+            other things it's said that they aren't drawn.
         classes: names of the classes.
         targets: the key of each head's target; without one, its output alone is drawn.
         most: samples that are drawn.
 
     Raises:
         ImportError: matplotlib isn't installed.
-        TypeError: an output isn't a tensor.
         StorageError: the file can't be written; what was there is unchanged.
     """
     by_head = outputs if isinstance(outputs, Mapping) else {OUTPUT: outputs}
     count = min(len(batch["image"]), most)
-    heads = {head: _array(value, head, count) for head, value in by_head.items()}
-    keys = {"image", *targets.values()} & set(batch)
-    arrays = {key: _array(batch[key], key, count) for key in keys}
+    heads = {head: _array(value, count) for head, value in by_head.items()}
+    arrays = {key: _array(batch[key], count) for key in {"image", *targets.values()} & set(batch)}
     names = batch.get("name", [""] * count)
     rows = [
         panels(
-            {"name": names[at], **{key: values[at] for key, values in arrays.items()}},
-            {head: values[at] for head, values in heads.items()},
+            {"name": names[at], **{key: values[at] for key, values in arrays.items() if values is not None}},
+            {head: None if values is None else values[at] for head, values in heads.items()},
             targets=targets,
             classes=classes,
         )
@@ -77,10 +76,12 @@ def draw(
         file.write(picture)
 
 
-def _array(value: Any, name: str, count: int) -> np.ndarray[Any, Any]:
-    """The first samples of a tensor, on whatever device and of whatever type."""
+def _array(value: Any, count: int) -> np.ndarray[Any, Any] | None:
+    """The first samples of a tensor, on whatever device and of whatever type; None of what is none."""
+    while isinstance(value, list | tuple) and value:
+        value = value[0]
     if not hasattr(value, "detach"):
-        raise TypeError(f"draw: {name} is a {type(value).__name__}; only tensors can be drawn.")
+        return None
     value = value[:count].detach().cpu()
     return np.asarray(value.float() if value.is_floating_point() else value)
 

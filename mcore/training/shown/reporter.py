@@ -167,12 +167,12 @@ class Reporter:
 
         Args:
             step: how many.
-            numbers: what else to show: loss, lr, samples_per_second, epoch. Tensors of one number are read only when
-                they are shown: a device isn't waited for otherwise.
+            numbers: what else to show: loss, lr, samples_per_second, epoch; where there are none, those of before.
+                Tensors of one number are read only when they are shown: a device isn't waited for otherwise.
         """
         if self._face is None:
             return
-        self._step, self._numbers = step, numbers
+        self._step, self._numbers = step, numbers or self._numbers
         now = self._clock()
         if now >= self._due or step >= self._mark:
             self._show(now)

@@ -63,6 +63,16 @@ def test_a_plain_line_tells_numbers_rate_and_time_left():
     assert line == ("run: step 5/100 (5 %), loss 0.5124, lr 0.001, 83.1 samples/s, epoch 2, 0.5 steps/s, 3:10 left\n")
 
 
+def test_a_step_without_numbers_shows_those_of_before():
+    file, clock = io.StringIO(), Clock()
+    reporter = Reporter(1000, mode="plain", file=file, clock=clock)
+
+    reporter.update(1, loss=0.25)
+    reporter.update(50)
+
+    assert "step 50/1000 (5 %), loss 0.25," in file.getvalue()
+
+
 def test_where_a_run_stops_is_told_at_the_end():
     assert "step 7/1000" in told("plain", steps=7, total=1000, seconds=0.1)
 
