@@ -11,7 +11,7 @@ from pydantic import model_validator
 
 from mcore.training.data.base import Sample, Source
 from mcore.training.data.images import Files
-from mcore.training.data.options import Pixels, located
+from mcore.training.data.options import Pixels, check_targets, located
 from mcore.training.errors import DataError
 from mcore.vocabulary import nearest
 
@@ -33,6 +33,7 @@ class ArraysOptions(Pixels):
     @model_validator(mode="after")
     def _readable(self) -> ArraysOptions:
         paths = [self.path, *(self.targets or {}).values()] if not _is_npz(self.path) else [self.path]
+        check_targets(self.targets or ())
         wrong = [str(path) for path in paths if Path(path).suffix.lower() not in (".npy", ".npz")]
         if wrong:
             raise ValueError(f"{wrong[0]} is neither .npy nor .npz")
@@ -103,8 +104,8 @@ class Arrays(Source):
         with _opened(self.path) as packed:
             targets = self.options.targets
             if targets is None:
-                targets = {name: name for name in packed.files if name != self.options.image}
-            wanted = {"image": self.options.image, **targets}
+                targets = {name: name for name in packed.files if name not in ("image", self.options.image)}
+            wanted = {**targets, "image": self.options.image}
             for name in map(str, wanted.values()):
                 if name not in packed.files:
                     raise DataError(f"{self.path} has no array {name!r}{_meant(name, packed)}")

@@ -31,7 +31,10 @@ def collate(samples: Sequence[Sample]) -> Batch:
             # Torch's own writes the stack straight into memory that the other process sees.
             batch[key] = values if key == "name" else default_collate(values)
         except (KeyError, RuntimeError) as error:
-            raise DataError(_difference(samples, key)) from error
+            told = _difference(samples, key)
+            if told is None:
+                raise
+            raise DataError(told) from error
     return batch
 
 
@@ -119,8 +122,8 @@ def _plainly(batches: Iterator[Batch]) -> Iterator[Batch]:
         raise
 
 
-def _difference(samples: Sequence[Sample], key: str) -> str:
-    """What differs under a key in samples that make no batch."""
+def _difference(samples: Sequence[Sample], key: str) -> str | None:
+    """What differs under a key in samples that make no batch; None where nothing does (memory ran out)."""
     first = samples[0]
     for other in samples[1:]:
         if key not in other:
@@ -129,10 +132,9 @@ def _difference(samples: Sequence[Sample], key: str) -> str:
         if one.shape != two.shape:
             return (
                 f"{key!r} of {first['name']} is {_times(one)}, of {other['name']} {_times(two)}; samples of a batch "
-                "have one size: use the source's size (or resize), or patches."
+                "have one size: give the source a `size` (and a `color`), or use patches."
             )
-    types = sorted({str(sample[key].dtype) for sample in samples})
-    return f"{key!r} of {first['name']} and others can't be put into one batch: types {', '.join(types)}."
+    return None
 
 
 def _times(tensor: torch.Tensor) -> str:

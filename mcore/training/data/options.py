@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -58,9 +59,16 @@ class Pixels(Values):
         return (self.size,) * self.dims
 
 
+def check_targets(keys: Iterable[str]) -> None:
+    """Raises ValueError where a target would take the place of what every sample has."""
+    taken = [key for key in keys if key in ("image", "name")]
+    if taken:
+        raise ValueError(f"no target can be called {taken[0]!r}, as every sample's own is")
+
+
 def located(path: str | Path, base: Path) -> Path:
     """A path of a configuration; one that is relative is so to the folder of the configuration."""
     return base / Path(path).expanduser()
 
 
-__all__ = ["Pixels", "Values", "located"]
+__all__ = ["Pixels", "Values", "check_targets", "located"]

@@ -68,9 +68,10 @@ def as_float(image: np.ndarray, *, scale: float | None, name: str) -> np.ndarray
         raise DataError(f"{name} holds values of type {image.dtype}; whole numbers or numbers with a point fit.")
     # Byte order and strides of files are none of torch's.
     floats = np.array(image, np.float32, order="C")
-    factor = scale if scale is not None else 1 / np.iinfo(image.dtype).max if image.dtype.kind in "ui" else 1.0
-    if factor != 1.0:
-        floats *= np.float32(factor)
+    if scale is not None:
+        floats *= np.float32(scale)
+    elif image.dtype.kind in "ui":
+        floats /= np.float32(np.iinfo(image.dtype).max)
     return floats
 
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from mcore.training.data.base import Sample, Source
 from mcore.training.data.images import SUFFIXES, Files
-from mcore.training.data.options import Pixels, located
+from mcore.training.data.options import Pixels, check_targets, located
 from mcore.training.errors import DataError
 from mcore.vocabulary import nearest
 
@@ -63,6 +63,10 @@ class Table(Source):
         if targets is None:
             targets = [name for name in rows[0] if name not in (options.image, options.split_column)]
         self._check_columns(rows[0], (options.image, *targets))
+        try:
+            check_targets(targets)
+        except ValueError as error:
+            raise DataError(f"{self.path}: {error}; name the columns that are, as targets.") from None
         # Classes and kinds of columns are those of the whole file, so that all splits of it agree.
         columns = {name: self._column(name, [row[name] for row in rows]) for name in targets}
         chosen = self._chosen(rows, options)
