@@ -120,7 +120,11 @@ class Metrics:
             ) from error
 
     def _agree(self) -> None:
-        """Makes metrics in a process that had no sample, as the others have them: all take part in counting."""
+        """Makes metrics in a process that had no sample, as the others have them: all take part in counting.
+
+        Raises:
+            TrainingError: a metric that can't be counted then; in every process.
+        """
         group = torch.distributed
         if not group.is_available() or not group.is_initialized() or group.get_world_size() == 1:
             return
@@ -131,13 +135,20 @@ class Metrics:
             known = [facts[index] for facts in all_facts if facts[index] is not None]
             if len(known) in (0, len(all_facts)):
                 continue
-            if not isinstance(judge.metric, torch.nn.Module) and judge.settings.type.startswith("monai."):
-                raise TrainingError(
-                    f"metric {judge.name}: a process had no sample of the validation data, which MONAI's metrics don't "
-                    "take; give more data, or take one of torchmetrics."
-                )
             if judge.metric is None:
                 judge.make(known[0], self._device)
+            if _keeps_samples(judge.metric):
+                raise TrainingError(
+                    f"metric {judge.name}: of {len(all_facts)} processes {len(all_facts) - len(known)} had no sample "
+                    "of the validation data, and this metric keeps a number of each sample, which can't be gathered "
+                    "then: give more validation data, or take a metric that counts, such as iou, f1 or accuracy."
+                )
+
+
+def _keeps_samples(metric: Any) -> bool:
+    """Whether a metric holds something of each sample instead of sums; one that isn't torchmetrics' might."""
+    states = getattr(metric, "metric_state", None)
+    return states is None or any(isinstance(state, list) for state in states.values())
 
 
 def _judges(metrics: Mapping[str, list[Metric]], objective: Objective, mistakes: list[Mistake]) -> Iterator[_Judge]:

@@ -48,15 +48,19 @@ def _ignored(criterion: Criterion) -> int | None:
 
 
 def _check(target: Tensor, classes: int, *, ignored: int | None, key: str, batch: Mapping[str, Any], head: str) -> None:
-    low, high = (int(end) for end in torch.aminmax(target))
-    if low >= 0 and high < classes:
+    if _within(target, classes):
         return
-    wrong = (target < 0) | (target >= classes)
     if ignored is not None:
-        wrong &= target != ignored
-    places = wrong.nonzero()
-    if len(places):
-        _refuse(target, places[0].tolist(), classes=classes, key=key, batch=batch, head=head)
+        target = target.masked_fill(target == ignored, 0)
+        if _within(target, classes):
+            return
+    place = ((target < 0) | (target >= classes)).nonzero()[0].tolist()
+    _refuse(target, place, classes=classes, key=key, batch=batch, head=head)
+
+
+def _within(target: Tensor, classes: int) -> bool:
+    low, high = (int(end) for end in torch.aminmax(target))
+    return low >= 0 and high < classes
 
 
 def _refuse(
