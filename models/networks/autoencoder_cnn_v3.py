@@ -8,7 +8,8 @@ Of the guide's table, parameters and latent sizes are kept: see `PRESETS`.
 import importlib
 import itertools
 import math
-from collections.abc import Sequence
+import os
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import mcore
@@ -33,6 +34,7 @@ from models.networks.autoencoder_parts import (
 from models.networks.autoencoder_shown import visualize_attention
 from models.sizing import Sized
 from models.utils.arguments import one_of, whole_numbers
+from models.utils.layouts import unwrapped
 
 # Near the guide's 0.5, 2, 8 and 32 million parameters, with its latent sizes: 492,689, 2,077,056, 7,964,932 and
 # 31,359,476 with the latent "conv"; 230,489, 508,416, 649,972 and 2,104,676 with "spatial", which has no linear layers.
@@ -232,6 +234,48 @@ def create_autoencoder(
     return AutoEncoder_CNNV3(**given)
 
 
+def load_autoencoder(path: str | os.PathLike[str]) -> AutoEncoder_CNNV3:
+    """The autoencoder of a checkpoint dictionary, in eval mode; on either engine, and nothing in the file runs.
+
+    Args:
+        path: what `torch.save` wrote of `{"model_state_dict": ..., "config": model.get_config()}`; other entries
+            ("optimizer_state_dict", "epoch") may stand beside. The state of a model that torch.compile or
+            DistributedDataParallel wrapped is read, too.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ModelFileError: the file is damaged, or holds other objects than tensors and plain data.
+        ValueError: it has no such entries, its configuration builds nothing, or the state is of another network.
+    """
+    content = mcore.load(path)
+    absent = [key for key in ("config", "model_state_dict") if not isinstance(content.get(key), Mapping)]
+    if absent:
+        raise ValueError(f"{path} has no {' and no '.join(absent)}, as a checkpoint has; it has {_some(content)}.")
+    config, state = dict(content["config"]), unwrapped(content["model_state_dict"])
+    try:
+        refuse(check_arguments(AutoEncoder_CNNV3, config))
+        net = AutoEncoder_CNNV3(**config)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{path}: its config builds no AutoEncoder_CNNV3: {error}") from error
+    ours = net.state_dict()
+    alien = [key for key in {**ours, **state} if _shape(ours.get(key)) != _shape(state.get(key))]
+    if alien:
+        raise ValueError(
+            f"{path} is the checkpoint of another network than its config tells of: {len(alien)} entries differ, "
+            f"such as {alien[0]} of {_shape(state.get(alien[0]))}, here of {_shape(ours.get(alien[0]))}."
+        )
+    net.load_state_dict(state)
+    return net.eval()
+
+
+def _shape(value: Any) -> Any:
+    return "no shape" if value is None else tuple(map(int, value.shape))
+
+
+def _some(content: Mapping[str, Any]) -> str:
+    return ", ".join([*map(str, content)][:5]) or "nothing"
+
+
 def self_test() -> None:
     """Builds every preset, takes images of several sizes through it and prints what was checked.
 
@@ -267,6 +311,7 @@ __all__ = [
     "ResNetBasicBlock",
     "SEBlock",
     "create_autoencoder",
+    "load_autoencoder",
     "self_test",
     "visualize_attention",
 ]

@@ -19,6 +19,7 @@ from models.networks.autoencoder_cnn_v3 import (
     ResNeXtBlock,
     SEBlock,
     create_autoencoder,
+    load_autoencoder,
     visualize_attention,
 )
 from models.networks.autoencoder_parts import BLOCKS, PatchAttention
@@ -533,6 +534,68 @@ def test_a_preset_that_is_not_there_is_refused():
 def test_an_argument_that_is_not_there_is_refused_with_the_one_that_was_meant():
     with pytest.raises(TypeError, match=r"no argument 'latent_sise' \(did you mean 'latent_size'\?\)"):
         create_autoencoder("tiny", latent_sise=256)
+
+
+# --- checkpoints
+
+
+def write_checkpoint(path, net, *, prefix="", **more):
+    """What the guide's training loop saves."""
+    import torch
+
+    state = {f"{prefix}{key}": torch.from_numpy(value.detach().numpy()) for key, value in net.state_dict().items()}
+    optimiser = {"state": {0: {"step": torch.tensor(3.0)}}, "param_groups": [{"lr": 1e-4, "params": [0]}]}
+    content = {"model_state_dict": state, "optimizer_state_dict": optimiser, "config": net.get_config(), "epoch": 7}
+    torch.save({**content, **more}, path)
+
+
+@trains
+@pytest.mark.parametrize("prefix", ["", "_orig_mod.", "module."])
+def test_a_checkpoint_dictionary_gives_the_network_back_wrapped_or_not(prefix, tmp_path):
+    net, x = small(latent_strategy="spatial"), images(1, 1, 21, 30)
+    write_checkpoint(tmp_path / "checkpoint_7.pth", net, prefix=prefix)
+
+    again = load_autoencoder(tmp_path / "checkpoint_7.pth")
+
+    assert again.get_config() == net.get_config()
+    assert not again.training
+    np.testing.assert_array_equal(*arrays(again(x), net(x)))
+
+
+@trains
+def test_a_checkpoint_is_read_where_there_is_no_torch(tmp_path):
+    net, x = small(), images(1, 1, 21, 30)
+    write_checkpoint(tmp_path / "checkpoint_7.pth", net)
+    code = f"""
+    from tests.models.test_autoencoder import images, load_autoencoder
+    print(float(load_autoencoder({str(tmp_path / "checkpoint_7.pth")!r}).encode(images(1, 1, 21, 30)).sum()))
+    """
+
+    told = isolation.run(code, engine="platform", without=["torch"])
+
+    assert float(told) == pytest.approx(float(net.encode(x).detach().sum()), abs=1e-4)
+
+
+@trains
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        ({"config": None}, r"has no config, as a checkpoint has; it has model_state_dict, optimizer_state_dict"),
+        ({"config": None, "model_state_dict": 3}, "has no config and no model_state_dict"),
+        ({"config": {"latent": 3}}, "its config builds no AutoEncoder_CNNV3: .* has no argument 'latent'"),
+        ({"config": {"latent_size": 3}}, "its config builds no AutoEncoder_CNNV3: .* 128 to 8192"),
+        (
+            {"config": {**SMALL, "channel_config": [8, 20]}},
+            r"another network .* of \(16, 8, 3, 3\), here of \(20, 8",
+        ),
+        ({"config": {**SMALL, "use_attention": False}}, "of another network .*, here of no shape"),
+    ],
+)
+def test_a_checkpoint_that_does_not_fit_is_refused(more, message, tmp_path):
+    write_checkpoint(tmp_path / "checkpoint.pth", small(), **more)
+
+    with pytest.raises(ValueError, match=message):
+        load_autoencoder(tmp_path / "checkpoint.pth")
 
 
 # --- engines and use
