@@ -222,7 +222,8 @@ def _range(values: Array) -> tuple[float, float]:
     finite = values[np.isfinite(values)]
     if finite.size == 0:
         return 0.0, 1.0
-    low, high = float(finite.min()), float(finite.max())
+    # Adding 0: of a -0 nobody wants to read.
+    low, high = float(finite.min()) + 0.0, float(finite.max()) + 0.0
     return (low, high) if high > low else (low, low + 1.0)
 
 
