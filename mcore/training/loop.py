@@ -103,8 +103,7 @@ class Trainer:
             self.net.compile(**settings.compile.model_dump())
         self.objective = Objective(settings.losses, self.net)
         self.judges = Metrics(settings.metrics, self.objective, device=device)
-        if self.runtime.strategy == "fsdp":
-            self.net = self.runtime.wrapped(self.net)  # before the optimiser, whose parameters become shards
+        self.runtime.shard(self.net)
         self.optimiser = optimisers.optimiser_of(self.net, settings.optimiser, settings.parts)
         self.stepper = Stepper(
             self.net, self.objective, optimiser=self.optimiser, settings=settings, runtime=self.runtime

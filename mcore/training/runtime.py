@@ -97,14 +97,17 @@ class Runtime:
 
     def wrapped(self, net: torch.nn.Module) -> torch.nn.Module:
         """What to call instead of `net`, so that gradients are those of all processes."""
-        if self.strategy == "ddp":
-            ids = [self.device.index] if self.device.type == "cuda" else None
-            return torch.nn.parallel.DistributedDataParallel(net, device_ids=ids)
-        if self.strategy == "fsdp":
-            return self._sharded(net)
-        return net
+        if self.strategy != "ddp":
+            return net
+        ids = [self.device.index] if self.device.type == "cuda" else None
+        return torch.nn.parallel.DistributedDataParallel(net, device_ids=ids)
 
-    def _sharded(self, net: torch.nn.Module) -> torch.nn.Module:
+    def shard(self, net: torch.nn.Module) -> None:
+        """Spreads the network's parameters over all processes, where the strategy is "fsdp": before an optimiser has
+        them, and once.
+        """
+        if self.strategy != "fsdp":
+            return
         from torch.distributed.device_mesh import init_device_mesh
         from torch.distributed.fsdp import fully_shard
 
@@ -112,7 +115,6 @@ class Runtime:
         for module in _units(net):
             fully_shard(module, mesh=mesh)
         fully_shard(net, mesh=mesh)
-        return net
 
     @contextlib.contextmanager
     def gathering(self, wrapped: torch.nn.Module, *, last: bool) -> Iterator[None]:
