@@ -53,16 +53,35 @@ def rollout(
     return total / weights, parts
 
 
+def result(net: torch.nn.Module, image: Tensor, unrolled: Unrolled) -> Any:
+    """What the network gives at last, after all applications.
+
+    Raises:
+        TrainingError: as `rollout`.
+    """
+    *_, last = passes(net, image, unrolled)
+    return last
+
+
+def first_input(net: torch.nn.Module, image: Tensor) -> Tensor:
+    """What the network is given first: the image, with zeros for the output that will stand beside it.
+
+    Raises:
+        TrainingError: it takes fewer channels than the image has.
+    """
+    beside = _beside(net, image)
+    return torch.cat([image, image.new_zeros(image.shape[0], beside, *image.shape[2:])], 1) if beside else image
+
+
 def passes(net: torch.nn.Module, image: Tensor, unrolled: Unrolled) -> Iterator[Any]:
-    """What the network gives in each application, the first one first; the last is its result.
+    """What the network gives in each application, the first one first.
 
     Raises:
         TrainingError: as `rollout`.
     """
     inner = getattr(net, "module", net)
     numbered = _numbered(inner, unrolled.steps)
-    beside = _beside(inner, image)
-    fed = image if not beside else torch.cat([image, image.new_zeros(image.shape[0], beside, *image.shape[2:])], 1)
+    beside, fed = _beside(inner, image), first_input(inner, image)
     for step in range(1, unrolled.steps + 1):
         outputs = net(fed, unroll=step) if numbered else net(fed)
         yield outputs
@@ -118,4 +137,4 @@ def _check(net: torch.nn.Module, given: Tensor, image: Tensor, *, beside: int) -
         )
 
 
-__all__ = ["passes", "rollout"]
+__all__ = ["first_input", "passes", "result", "rollout"]

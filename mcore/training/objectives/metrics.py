@@ -14,7 +14,7 @@ from mcore.config import ConfigError, Mistake
 from mcore.training.errors import TrainingError
 from mcore.training.objectives.judging import Facts, Kind, kind_of, takes_ignored
 from mcore.training.objectives.naming import NamingError, short
-from mcore.training.objectives.objective import Batch, Objective
+from mcore.training.objectives.objective import Batch, Objective, fine
 from mcore.training.settings import Metric
 from mcore.vocabulary import nearest
 
@@ -80,7 +80,7 @@ class Metrics:
             if judge.head not in found:
                 continue
             key = self._objective.key_of(judge.head, judge.settings.target, batch)
-            self._update(judge, found[judge.head][:count], batch[key][:count])
+            self._update(judge, fine(found[judge.head][:count]), batch[key][:count])
 
     @torch.no_grad()
     def compute(self) -> dict[str, float]:

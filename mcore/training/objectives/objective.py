@@ -75,7 +75,7 @@ class Objective:
             DataError: a target is missing, or its size doesn't fit.
             TrainingError: heads without losses, losses without heads, or a loss that can't be computed.
         """
-        found = self.by_head(outputs)
+        found = {head: fine(output) for head, output in self.by_head(outputs).items()}
         self._ready(next(iter(found.values())).device)
         parts: dict[str, Tensor] = {}
         total: Tensor | None = None
@@ -91,7 +91,7 @@ class Objective:
         return total, parts
 
     def by_head(self, outputs: Any) -> dict[str, Tensor]:
-        """What a network gave, by head, in at least float32.
+        """What a network gave, by head.
 
         In eval mode a network may leave heads out, which only help training, and give the first one alone.
 
@@ -110,7 +110,7 @@ class Objective:
         wrong = _unlike(found, self.heads, whole=self._net.training)
         if wrong:
             raise TrainingError(f"{wrong}.")
-        return {head: _fine(found[head]) for head in self.heads if head in found}
+        return {head: found[head] for head in self.heads if head in found}
 
     def target_of(self, head: str, batch: Batch | None = None) -> str | None:
         """The key of the batch that a head is compared with; None where no loss of it compares.
@@ -195,7 +195,7 @@ class Objective:
             raise TrainingError(
                 f"loss {term.name}, of {path!r}: it gives {_kind(given)}; name a submodule that gives one tensor."
             )
-        return _fine(given)
+        return fine(given)
 
 
 def _wrong_heads(losses: Mapping[str, list[Loss]], net: torch.nn.Module) -> list[Mistake]:
@@ -267,7 +267,7 @@ def _tapped(net: torch.nn.Module, losses: Mapping[str, list[Loss]], mistakes: li
     return Taps(net, paths) if paths else None
 
 
-def _fine(tensor: Tensor) -> Tensor:
+def fine(tensor: Tensor) -> Tensor:
     """Numbers of half precision as float32; finer ones as they are."""
     return tensor.float() if tensor.dtype in (torch.float16, torch.bfloat16) else tensor
 
@@ -283,4 +283,4 @@ def _kind(value: Any) -> str:
     return f"a {type(value).__name__}"
 
 
-__all__ = ["IMAGE", "NAME", "Objective", "Term"]
+__all__ = ["IMAGE", "NAME", "Objective", "Term", "fine"]

@@ -6,7 +6,7 @@ from torch import nn
 
 from mcore.training.errors import TrainingError
 from mcore.training.settings import Unrolled
-from mcore.training.unrolled import passes, rollout
+from mcore.training.unrolled import passes, result, rollout
 from models.networks import dynamic_rsunet
 from tests.training.objectives.made import objective
 
@@ -45,6 +45,7 @@ def test_an_output_takes_the_place_of_the_image_where_the_network_takes_as_many_
     assert torch.equal(net.seen[0], samples["image"])
     assert torch.equal(net.seen[1], first)
     assert torch.equal(second, net.conv(first))
+    assert torch.equal(result(net, samples["image"], Unrolled(steps=2)), second)
 
 
 def test_outputs_by_head_are_fed_back_in_a_row():
