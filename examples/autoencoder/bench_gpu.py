@@ -4,8 +4,6 @@ python examples/autoencoder/bench_gpu.py --preset small --input_size 201 201 --b
 """
 
 import argparse
-import contextlib
-from collections.abc import Iterator
 
 import torch
 
@@ -32,9 +30,8 @@ def main() -> None:
     build = {"input_size": size, "latent_strategy": options.latent_strategy}
     net = create_autoencoder(options.preset, **build)
     adds = sum(row.multiply_adds or 0 for row in summary(net, (1, 1, *size)))
-    print(
-        f"{options.preset}: {parameters(net):,} parameters, {2 * adds / 1e9:.2f} GFLOP an image of {size[0]}x{size[1]}"
-    )
+    work = f"{2 * adds / 1e9:.2f} GFLOP an image of {size[0]} x {size[1]}"
+    print(f"{options.preset}: {parameters(net):,} parameters, {work}")
     cpu = f"no GPU here: the CPU, {torch.get_num_threads()} threads"
     print(torch.cuda.get_device_name() if device == "cuda" else cpu)
     print(f"batches of {options.batch_size}, medians of {options.runs}; memory beside weights and batch\n{HEADER}")
@@ -43,7 +40,7 @@ def main() -> None:
             net = create_autoencoder(options.preset, **build).to(device)
             if compiled:
                 net.compile()
-            with _precision(device, mixed=mixed):
+            with torch.autocast(device, torch.bfloat16, enabled=mixed):
                 cost = measure(net, (1, *size), options.batch_size, runs=options.runs, warmup=5)[0]
             told = f"{'bfloat16' if mixed else 'float32'}, {'compiled' if compiled else 'as it is'}"
             pairs = ((cost.forward_ms, cost.memory_bytes), (cost.forward_backward_ms, cost.training_memory_bytes))
@@ -52,12 +49,6 @@ def main() -> None:
                 for (ms, memory), width in zip(pairs, (9, 12), strict=True)
             ]
             print(f"{told:22}{''.join(cells)}", flush=True)
-
-
-@contextlib.contextmanager
-def _precision(device: str, *, mixed: bool) -> Iterator[None]:
-    with torch.autocast(device, torch.bfloat16, enabled=mixed):
-        yield
 
 
 if __name__ == "__main__":
