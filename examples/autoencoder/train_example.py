@@ -31,7 +31,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("runs/autoencoder"))
     options = parser.parse_args()
 
-    result = train(configuration(options), out=options.out, data=pictures(options))
+    result = train(configuration(options), out=options.out)
     # The dictionary of the guide; the optimiser's state is in the run's own.
     state = torch.load(options.out / "state.pt", map_location="cpu", weights_only=True)
     checkpoint = {
@@ -49,35 +49,33 @@ def configuration(options: argparse.Namespace) -> dict[str, Any]:
     """What `mcore train --config` would read from a file."""
     with torch.device("meta"):
         net = create_autoencoder(options.preset, tuple(options.input_size), latent_strategy=options.latent_strategy)
-    settings: dict[str, Any] = {
+    settings = {
+        "data": data(options),
         "losses": "l1",
         "metrics": ["psnr", "ssim"],
         "epochs": options.epochs,
         "batch": options.batch_size,
         "accumulate": options.accumulation_steps,
         "optimiser": {"type": "AdamW", "lr": options.learning_rate, "weight_decay": 1e-5},
-        "schedule": {"type": "cosine", "warmup": 20},
+        "schedule": "cosine",
         "precision": options.amp,
         "cudnn_benchmark": True,
         "log": {"pictures": 6},
+        **({"compile": {"mode": "default"}} if options.compile else {}),
     }
-    if options.compile:
-        settings["compile"] = {"mode": "default"}
-    if options.data is not None:
-        folder = {"type": "folder", "path": str(options.data), "color": "gray", "size": list(options.input_size)}
-        settings["data"] = {"train": folder}
     return {"mcore": 1, "model": {"type": "AutoEncoder_CNNV3", **net.get_config()}, "train": settings}
 
 
-def pictures(options: argparse.Namespace) -> dict[str, Any] | None:
-    """Photographs by name of the data; None where the configuration has a folder."""
+def data(options: argparse.Namespace) -> dict[str, Any]:
+    """The section `train.data`."""
+    size = list(options.input_size)
     if options.data is not None:
-        return None
-    # Beside this file.
-    from photographs import Photographs
-
-    size = tuple(options.input_size)
-    return {"train": Photographs(50 * options.batch_size, size), "validation": Photographs(60, size, held_out=True)}
+        return {"train": {"type": "folder", "path": str(options.data.absolute()), "color": "gray", "size": size}}
+    photographs = {"type": "tools.demo.photographs:Photographs", "size": size}
+    return {
+        "train": {**photographs, "count": 50 * options.batch_size},
+        "validation": {**photographs, "count": 60, "held_out": True},
+    }
 
 
 if __name__ == "__main__":
