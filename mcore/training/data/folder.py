@@ -111,9 +111,9 @@ def _found(folder: Path) -> list[Path]:
 
 
 def _subfolders(folder: Path) -> list[Path]:
-    return sorted(
-        path for path in folder.iterdir() if path.is_dir() and not path.name.startswith(".") and images_below(path)
-    )
+    """Folders that have images, at any depth, by name."""
+    found = sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
+    return [path for path in found if any(map(is_image, path.rglob("*")))]
 
 
 def _check_loose(folder: Path, by_class: list[Path], *, told: bool | None) -> None:

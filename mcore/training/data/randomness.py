@@ -47,16 +47,16 @@ def seeded_globals(seed: int) -> Iterator[None]:
 
     Of NumPy's, a normal number that it has in reserve (it draws two at once) is lost.
     """
-    numpys, pythons = np.random.get_bit_generator(), random.getstate()
-    # Another generator in its place takes 1 us; to copy the state there and back, 90.
-    np.random.set_bit_generator(_NUMPYS)
+    # Another generator in its place takes 1 us; to copy the state there and back, 90. NumPy's stubs forget both words.
+    numpys, pythons = np.random.get_bit_generator(), random.getstate()  # type: ignore[attr-defined]
+    np.random.set_bit_generator(_NUMPYS)  # type: ignore[attr-defined]
     np.random.seed(seed % 2**32)
     random.seed(seed)
     try:
         with seeded_torch(seed):
             yield
     finally:
-        np.random.set_bit_generator(numpys)
+        np.random.set_bit_generator(numpys)  # type: ignore[attr-defined]
         random.setstate(pythons)
 
 

@@ -1,5 +1,6 @@
 """Data to read in tests: counted samples, files of images, and sources that misbehave; workers import it from here."""
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -89,6 +90,20 @@ class Darker:
 
 def failing() -> None:
     raise OSError("no such server")
+
+
+def uninstall(monkeypatch: Any, package: str) -> None:
+    """As if a package weren't installed."""
+
+    class Missing:
+        @staticmethod
+        def find_spec(name: str, *_: Any) -> None:
+            if name == package:
+                raise ModuleNotFoundError(f"No module named {package!r}", name=package)
+
+    for name in [name for name in sys.modules if name.partition(".")[0] == package]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setattr(sys, "meta_path", [Missing, *sys.meta_path])
 
 
 def save(path: Path, array: Any, mode: str | None = None) -> Path:

@@ -10,6 +10,7 @@ from mcore.training.data.augmenting import Augment
 from mcore.training.data.by_kornia import _names
 from mcore.training.errors import DataError
 from mcore.training.settings import Typed
+from tests.training.data.given import uninstall
 
 HERE = "tests.training.data.given"
 ROWS, COLUMNS = torch.meshgrid(torch.arange(32), torch.arange(32), indexing="ij")
@@ -206,3 +207,10 @@ def test_a_sample_that_cannot_be_augmented_is_named(typed, sample, told):
 def test_kornias_augmentations_are_found_by_name():
     assert {"RandomHorizontalFlip", "RandomAffine", "ColorJiggle", "RandomAffine3D", "Resize"} <= set(_names())
     assert not {"AugmentationBase2D", "RandomMosaic", "AugmentationSequential"} & set(_names())
+
+
+def test_without_kornia_the_error_names_the_extra(monkeypatch):
+    uninstall(monkeypatch, "kornia")
+
+    with pytest.raises(ImportError, match=r'kornia.* is not installed, .*: pip install "\.\[train\]"'):
+        augment({"type": "RandomHorizontalFlip"})

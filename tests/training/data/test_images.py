@@ -11,7 +11,7 @@ from PIL import Image
 from mcore.training.data.images import Files, nearest, read_array, resized
 from mcore.training.data.options import Pixels
 from mcore.training.errors import DataError
-from tests.training.data.given import save
+from tests.training.data.given import save, uninstall
 
 GRAY = np.arange(12, dtype=np.uint8).reshape(3, 4)
 RGB = np.arange(36, dtype=np.uint8).reshape(3, 4, 3)
@@ -217,3 +217,12 @@ def test_a_target_with_a_point_may_have_channels(tmp_path):
     path = save(tmp_path / "a.npy", np.zeros((2, 3, 4), np.float32))
 
     assert files().target(path, image=path, size=(3, 4)).shape == (2, 3, 4)
+
+
+@pytest.mark.parametrize(("package", "ending"), [("PIL", "png"), ("tifffile", "tif")])
+def test_without_a_reader_the_error_names_the_extra(tmp_path, monkeypatch, package, ending):
+    path = save(tmp_path / f"a.{ending}", GRAY)
+    uninstall(monkeypatch, package)
+
+    with pytest.raises(ImportError, match=rf'{package}.* is not installed, .*: pip install "\.\[train\]"'):
+        files().image(path)
