@@ -73,8 +73,8 @@ def data(options: argparse.Namespace) -> dict[str, Any]:
         return {"train": {"type": "folder", "path": str(options.data.absolute()), "color": "gray", "size": size}}
     photographs = {"type": "tools.demo.photographs:Photographs", "size": size}
     return {
-        "train": {**photographs, "count": 50 * options.batch_size},
-        "validation": {**photographs, "count": 60, "held_out": True},
+        "train": {**photographs, "part": "train", "count": 50 * options.batch_size},
+        "validation": {**photographs, "part": "held_out"},
     }
 
 
