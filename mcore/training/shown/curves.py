@@ -78,21 +78,30 @@ class _Point(NamedTuple):
     high: float
 
 
-def chart(title: str, series: Sequence[Series], *, mark: tuple[float, float] | None = None) -> Chart | None:
-    """A drawing of curves, with a mark at a point of one; None where no value is finite."""
+def chart(
+    title: str, series: Sequence[Series], *, mark: tuple[float, float] | None = None, powers: bool = True
+) -> Chart | None:
+    """A drawing of curves; None where no value is finite.
+
+    Args:
+        title: above it.
+        series: the curves.
+        mark: a point of one of them that is marked.
+        powers: whether it may be on a scale of powers of ten, where values are far apart.
+    """
     thinned = [_thinned(one) for one in series]
     points = [point for points in thinned for point in points if not math.isnan(point.y)]
     if not points:
         return None
     low, high = min(point.low for point in points), max(point.high for point in points)
-    powers = low > 0 and high / low >= _SPREAD
+    powers = powers and low > 0 and high / low >= _SPREAD
     x = _Scale(min(point.x for point in points), max(point.x for point in points), _LEFT, WIDTH - _RIGHT, powers=False)
     y = _Scale(low, high, HEIGHT - _BOTTOM, _TOP, powers=powers)
     return Chart(
         title,
         [_line(one, points, x, y) for one, points in zip(series, thinned, strict=True)],
-        [Tick(x(value), f"{value:,.0f}") for value in x.ticks(4) if value == round(value)],
-        [Tick(y(value), number(value)) for value in y.ticks(5)],
+        [Tick(x(value), f"{value:,.0f}") for value in x.ticks(5) if value == round(value)],
+        [Tick(y(value), number(value)) for value in y.ticks(6)],
         None if mark is None else (x(mark[0]), y(mark[1])),
         sum(one.lost for one in series),
         powers,

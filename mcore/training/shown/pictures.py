@@ -24,8 +24,8 @@ _WIDTH, _TALLEST, _LINE, _GAP = 1.9, 3.8, 0.13, 0.12
 _ACROSS, _SCALE = 12, 0.25
 # Of a line above a panel.
 _LETTERS = 38
-# Samples below each other, before they stand beside each other, too.
-_DOWN = 6
+# Samples below each other, before they stand beside each other, too; those of few panels stand so anyway.
+_DOWN, _BESIDE = 6, 4
 
 
 def draw(
@@ -111,7 +111,8 @@ class _Layout:
         self._rows = rows
         columns = max(map(len, rows))
         self._step = columns * (_WIDTH + _GAP) + _GAP
-        self._across = max(1, min(math.ceil(len(rows) / _DOWN), _ACROSS // columns))
+        wide = max(math.ceil(len(rows) / _DOWN), min(len(rows), _BESIDE // columns))
+        self._across = max(1, min(wide, _ACROSS // columns))
         ratios = [panel.values.shape[0] / panel.values.shape[1] for panel in rows[0] if not panel.signal]
         self.tall = min(max(_WIDTH * max(ratios, default=0.6), 0.5), _TALLEST)
         # A header, and the most captions of a panel.

@@ -31,13 +31,12 @@ _STYLES = (Path(mcore.checkpoint.shown.__path__[0]) / "card.css", _HERE / "repor
 _LARGE, _SIDE = 1_000_000, 2000
 # Rows of the table of validations, drawings of metrics, and checkpoints that are listed.
 _ROWS, _CHARTS, _LISTED = 200, 12, 20
-# Curves of the steps that are drawn together: title, and what their names begin with.
+# Curves of the steps that are drawn together: title, what their names begin with, whether powers of ten may be drawn.
 _GROUPS = (
-    ("parts of the loss", "losses."),
-    ("learning rate", "lr"),
-    ("norm of the gradients", "grad_norm"),
-    ("samples a second", "samples_per_second"),
-    ("memory at its peak", "peak_bytes"),
+    ("learning rate", "lr", False),
+    ("norm of the gradients", "grad_norm", True),
+    ("samples a second", "samples_per_second", False),
+    ("memory at its peak", "peak_bytes", False),
 )
 
 
@@ -115,21 +114,24 @@ def _figures(run: Run) -> Iterator[tuple[str, str]]:
 
 
 def _charts(run: Run) -> Iterator[Chart]:
-    """The drawings: the loss first, then metrics, then what tells how training went."""
+    """The drawings: the loss, metrics, parts of the loss, and what tells how training went."""
     training = run.curves.get("loss")
     losses = [Series("training", training.x, training.y)] if training else []
     if "loss" in run.metrics:
         losses.append(run.metric("loss", "validation"))
     found = [chart("loss", losses, mark=_mark(run, "loss"))]
-    found += [
-        chart(name, [run.metric(name, "validation")], mark=_mark(run, name))
-        for name in [name for name in run.metrics if name != "loss"][:_CHARTS]
-    ]
-    for title, prefix in _GROUPS:
-        series = [one for name, one in run.curves.items() if name.startswith(prefix)]
-        # A loss of one part is the loss.
-        if prefix != "losses." or len(series) > 1:
-            found.append(chart(title, [_named(one, prefix) for one in series]))
+    parts = {name.removeprefix("losses."): one for name, one in run.curves.items() if name.startswith("losses.")}
+    judged = [name for name in run.metrics if name not in {"loss", *parts}]
+    found += [chart(name, [run.metric(name, "validation")], mark=_mark(run, name)) for name in judged[:_CHARTS]]
+    # A loss of one part is the loss.
+    for name, one in parts.items() if len(parts) > 1 else ():
+        found.append(chart(name, [Series("training", one.x, one.y), run.metric(name, "validation")]))
+    # Rates of one part are those of the whole.
+    rates = [name for name in run.curves if name.startswith("lrs.")]
+    curves = {name: one for name, one in run.curves.items() if name not in rates or len(rates) > 1}
+    for title, prefix, powers in _GROUPS:
+        series = [_named(one, prefix) for name, one in curves.items() if name.startswith(prefix)]
+        found.append(chart(title, series, powers=powers))
     yield from (one for one in found if one is not None)
 
 

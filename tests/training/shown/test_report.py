@@ -112,16 +112,26 @@ def test_the_curves_are_drawn_in_the_page(tmp_path):
 
     titles = re.findall(r"<figcaption><strong>([^<]+)", html)
     assert titles == [
-        *["loss", "mask.iou", "label.accuracy", "parts of the loss", "learning rate"],
-        *["norm of the gradients", "samples a second"],
+        *["loss", "mask.iou", "label.accuracy", "mask.cross_entropy", "mask.dice", "label.cross_entropy"],
+        *["learning rate", "norm of the gradients", "samples a second"],
     ]
     assert 'aria-label="loss, training 0.2504 at last, validation 0.3592 at last"' in html
 
 
 def test_a_loss_of_one_part_is_drawn_once(tmp_path):
-    events = [made.start(), *(made.step(10 * at, losses={"cross_entropy": 0.5}) for at in range(1, 4))]
+    steps = [made.step(10 * at, losses={"cross_entropy": 0.5}) for at in range(1, 4)]
+    events = [made.start(), *steps, made.validation(0, loss=0.5, cross_entropy=0.5)]
 
-    assert "parts of the loss" not in page(made.folder(tmp_path, events))
+    assert "<strong>cross_entropy" not in page(made.folder(tmp_path, events))
+
+
+def test_parts_of_a_loss_are_drawn_with_their_validation(tmp_path):
+    steps = [made.step(10 * at, losses={"dice": 0.25, "l1": 0.5}) for at in range(1, 4)]
+    events = [made.start(), *steps, made.validation(0, loss=0.5, dice=0.125, l1=0.5)]
+
+    html = page(made.folder(tmp_path, events))
+
+    assert 'aria-label="dice, training 0.25 at last, validation 0.125 at last"' in html
 
 
 def test_a_loss_that_is_not_finite_is_counted(tmp_path):
@@ -137,6 +147,20 @@ def test_what_is_not_known_draws_no_curve(tmp_path):
 
     assert "norm of the gradients" not in html
     assert "memory" not in html
+
+
+def test_learning_rates_of_one_part_are_drawn_once(tmp_path):
+    events = [made.start(), made.step(10, lr=0.5, lrs={"rest": 0.5}), made.step(20, lr=0.25, lrs={"rest": 0.25})]
+
+    assert 'aria-label="learning rate, lr 0.25 at last"' in page(made.folder(tmp_path, events))
+
+
+def test_learning_rates_of_parts_are_drawn_together(tmp_path):
+    events = [made.start(), made.step(10, lr=0.5, lrs={"backbone": 0.125, "head": 0.5})]
+
+    assert "learning rate, lr 0.5 at last, backbone 0.125 at last, head 0.5 at last" in page(
+        made.folder(tmp_path, events)
+    )
 
 
 def test_memory_is_told_in_gigabytes(tmp_path):
