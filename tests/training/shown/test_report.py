@@ -252,7 +252,7 @@ def test_the_same_run_gives_the_same_page(tmp_path):
 
 def test_hostile_texts_are_escaped(tmp_path):
     text = "".join(HOSTILE)
-    folder = made.folder(tmp_path, hostile_events(text), config=f"train: {{name: {text!r}}}")
+    folder = made.folder(tmp_path, hostile_events(text), config=f"train: {{name: {made.json.dumps(text)}}}")
     (folder / "model.json").write_text(f'{{"layers": [{{"path": {made.json.dumps(text)}}}], "parameters": 1}}')
 
     html = page(folder)

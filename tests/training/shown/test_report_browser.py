@@ -13,7 +13,7 @@ __all__ = ["browser"]
 
 
 @pytest.fixture
-def show(browser, tmp_path):  # noqa: F811 - the fixture that is imported
+def show(browser, tmp_path):
     """Shows a run; afterwards nothing may have been said on the console, or asked for from anywhere."""
     contexts, said, asked = [], [], []
 
@@ -100,13 +100,13 @@ def test_a_print_shows_all_rows(show, tmp_path):
 
 @pytest.mark.parametrize("text", HOSTILE)
 def test_hostile_texts_are_shown_and_run_nothing(show, text):
-    page = show(hostile_events(text), config=f"train: {{name: {text!r}}}")
+    page = show(hostile_events(text), config=f"train: {{name: {made.json.dumps(text)}}}")
 
     assert page.locator("h1").inner_text() == text
     assert page.evaluate("window.hacked") is None
 
 
-def test_the_policy_stops_a_script_that_would_get_into_the_page(browser, tmp_path):  # noqa: F811
+def test_the_policy_stops_a_script_that_would_get_into_the_page(browser, tmp_path):
     path = report.write(made.folder(tmp_path, made.events(1)))
     path.write_text(path.read_text().replace("<body>", "<body><script>window.hacked = 1</script>"))
     page = browser.new_page()
