@@ -665,6 +665,54 @@ def test_it_learns_to_give_images_back():
     assert losses[-1] < 0.6 * losses[0]
 
 
+def example(name, *options):
+    """What a script prints.
+
+    Raises:
+        AssertionError: it failed; with its traceback.
+    """
+    command = [f"examples.autoencoder.{name}", *map(str, options)]
+    code = f"import runpy, sys; sys.argv = {command!r}; runpy.run_module(sys.argv[0], run_name='__main__')"
+    return isolation.run(code, cwd=isolation.ROOT)
+
+
+@pytest.mark.long
+@trains
+def test_what_the_training_script_saves_the_other_script_takes_a_picture_through(tmp_path):
+    from PIL import Image
+
+    (tmp_path / "pictures").mkdir()
+    for number, picture in enumerate(images(4, 40, 50).numpy()):
+        Image.fromarray((255 * picture).astype(np.uint8)).save(tmp_path / "pictures" / f"{number}.png")
+    asked = ("--preset", "tiny", "--data", tmp_path / "pictures", "--input_size", 32, 32, "--epochs", 2)
+
+    example("train_example", *asked, "--batch_size", 4, "--accumulation_steps", 2, "--amp", "bf16", "--out", tmp_path)
+    given = ("--checkpoint", tmp_path / "checkpoint.pth", "--input", tmp_path / "pictures" / "0.png")
+    printed = example("infer_and_visualize", *given, "--output", tmp_path / "seen.png")
+
+    assert printed.splitlines()[0] == "40 x 50 pixels, a latent of 128"
+    assert (tmp_path / "seen.png").read_bytes().startswith(b"\x89PNG")
+    saved = mcore.load(tmp_path / "checkpoint.pth")
+    assert [*saved] == ["model_state_dict", "optimizer_state_dict", "config", "epoch"]
+    assert (saved["epoch"], saved["config"]["input_size"]) == (1, [32, 32])
+
+
+@pytest.mark.long
+@trains
+def test_the_script_that_measures_says_where_there_is_no_gpu():
+    import torch
+
+    if torch.cuda.is_available():
+        pytest.skip("there is one")
+    options = ("--preset", "tiny", "--input_size", 32, 32, "--batch_size", 2, "--runs", 1, "--no-compile")
+
+    printed = example("bench_gpu", *options).splitlines()
+
+    assert printed[0].startswith("tiny: 492,689 parameters")
+    assert printed[1].startswith("no GPU here: the CPU")
+    assert [line.split("  ")[0] for line in printed[4:]] == ["float32, as it is", "bfloat16, as it is"]
+
+
 @pytest.mark.long
 def test_the_module_tests_itself():
     printed = isolation.run("import runpy; runpy.run_module('models.networks.autoencoder_cnn_v3', run_name='__main__')")
