@@ -32,8 +32,7 @@ class Taps:
         if parts:
             self._handles += [net.register_forward_pre_hook(self._begin), net.register_forward_hook(self._end)]
         for path, part in parts.items():
-            # Before the hook of the network, where the part is the network.
-            self._handles.append(part.register_forward_hook(self._keeper(path), prepend=True))
+            self._handles.append(part.register_forward_hook(self._keeper(path)))
 
     def __getitem__(self, path: str) -> Any:
         """What the submodule gave; LookupError where the forward pass didn't come through it."""

@@ -108,6 +108,11 @@ def test_dice_without_a_label_is_that_of_the_other_pixels(scores, labels):
     close(Dice(ignore_index=255)(scores, kept), Dice()(scores[:, :, cut], labels[:, cut]))
 
 
+@pytest.mark.parametrize("loss", [Dice(), Focal()], ids=["dice", "focal"])
+def test_whole_numbers_of_every_channel_are_no_labels(scores, labels, loss):
+    assert loss(scores, hot(labels).long()) == loss(scores, hot(labels))
+
+
 def test_dice_of_what_is_sure_and_right_is_nothing(labels):
     assert Dice()(hot(labels) * 100, labels) < 1e-4
 

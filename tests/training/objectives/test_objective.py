@@ -1,5 +1,8 @@
 """The sum of all losses: which output and which target each has, and what is refused."""
 
+import sys
+import types
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -104,6 +107,18 @@ def test_the_loss_of_a_half_precise_output_is_computed_in_float32():
 
     assert total == 90_000
     assert seen == [torch.float32]
+
+
+def test_what_a_loss_multiplies_is_not_made_half_precise(monkeypatch):
+    seen = []
+    module = types.ModuleType("own_losses")
+    module.product = lambda output, target: seen.append(output @ target) or seen[-1].mean()
+    monkeypatch.setitem(sys.modules, "own_losses", module)
+    whole = objective("own_losses:product")
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        whole(torch.ones(2, 2), {"image": torch.ones(2, 2)})
+
+    assert seen[0].dtype == torch.float32
 
 
 def test_a_mask_that_was_read_with_its_channel_fits(net, samples):
@@ -227,9 +242,6 @@ def test_no_loss_at_all_is_refused():
 
 
 def test_a_loss_with_parameters_to_train_is_refused(monkeypatch):
-    import sys
-    import types
-
     module = types.ModuleType("own_losses")
     module.Learned = type("Learned", (nn.Linear,), {"__init__": lambda self: nn.Linear.__init__(self, 1, 1)})
     monkeypatch.setitem(sys.modules, "own_losses", module)

@@ -119,6 +119,16 @@ def test_a_part_that_the_forward_pass_leaves_out_is_told(samples):
         objective({**OF_CODE, "of": "unused"}, net)(net(samples["image"]), samples)
 
 
+def test_what_a_part_gave_in_an_earlier_pass_is_not_taken_for_this_one(samples):
+    net = Autoencoder()
+    told = objective({**OF_CODE, "of": "encoder.1"}, net)
+    told(net(samples["image"]), samples)
+    net.encoder = net.encoder[0]
+
+    with pytest.raises(TrainingError, match=r"the forward pass didn't call 'encoder\.1'"):
+        told(net(samples["image"]), samples)
+
+
 def test_a_part_that_gives_no_tensor_is_told(samples):
     net = Autoencoder()
     with pytest.raises(TrainingError, match="of 'pair': it gives a tuple of 2; name a submodule that gives one tensor"):
