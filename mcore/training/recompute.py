@@ -23,6 +23,8 @@ from mcore.vocabulary import nearest
 def chosen(net: torch.nn.Module, patterns: Sequence[str]) -> list[str]:
     """The paths of submodules that patterns mean, without those within another that is meant.
 
+    A list or a dict of modules is never called itself: it means all that it holds.
+
     >>> net = torch.nn.ModuleDict({"a": torch.nn.Sequential(torch.nn.ReLU()), "b": torch.nn.ReLU()})
     >>> chosen(net, ["a*", "b"])
     ['a', 'b']
@@ -36,7 +38,17 @@ def chosen(net: torch.nn.Module, patterns: Sequence[str]) -> list[str]:
             likely = ", ".join(nearest(pattern, paths)) or ", ".join(path for path in paths if "." not in path)
             raise TrainingError(f"train.recompute: no part of the network is called {pattern!r}; there are {likely}.")
     meant = [path for path in paths if any(fnmatchcase(path, pattern) for pattern in patterns)]
-    return [path for path in meant if not any(path.startswith(f"{other}.") for other in meant)]
+    called = [inner for path in meant for inner in _called(net.get_submodule(path), path)]
+    return [path for path in dict.fromkeys(called) if not any(path.startswith(f"{other}.") for other in called)]
+
+
+def _called(module: torch.nn.Module, path: str) -> Iterator[str]:
+    """The path of a module, or of those that a list or a dict of modules holds."""
+    if not isinstance(module, torch.nn.ModuleList | torch.nn.ModuleDict):
+        yield path
+        return
+    for name, inner in module.named_children():
+        yield from _called(inner, f"{path}.{name}")
 
 
 @contextlib.contextmanager

@@ -55,6 +55,13 @@ def test_patterns_mean_the_outermost_that_they_match():
     assert chosen(tiny.net(), ["encoder*", "head"]) == ["encoder", "head"]
 
 
+def test_a_list_of_stages_means_each_of_them_since_it_is_never_called_itself():
+    net = torch.nn.Module()
+    net.stages = torch.nn.ModuleList([torch.nn.Linear(1, 1), torch.nn.ModuleList([torch.nn.Linear(1, 1)])])
+
+    assert chosen(net, ["stages"]) == ["stages.0", "stages.1.0"]
+
+
 def test_a_pattern_that_means_nothing_is_refused_with_the_nearest():
     with pytest.raises(TrainingError, match=r"train\.recompute: no part of the network is called 'encodr'.*encoder"):
         chosen(tiny.net(), ["encodr"])
