@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -15,6 +15,11 @@ from mcore.vocabulary import OPTIMIZERS, nearest
 
 # Of parameters that no part of the configuration names.
 REST = "rest"
+# What of torch.optim a step of gradients doesn't suffice for.
+_UNFIT = {
+    "LBFGS": "computes the loss several times a step, which training in batches doesn't",
+    "SparseAdam": "takes sparse gradients alone, which no layer here gives",
+}
 
 
 def parts_of(net: torch.nn.Module, parts: Mapping[str, Part]) -> dict[str, list[str]]:
@@ -29,10 +34,14 @@ def parts_of(net: torch.nn.Module, parts: Mapping[str, Part]) -> dict[str, list[
             likely = ", ".join(nearest(part, paths)) or ", ".join(sorted(path for path in paths if "." not in path))
             raise TrainingError(f"train.parts: the network has no part {part!r}; there are {likely}.")
     found: dict[str, list[str]] = {part: [] for part in [*parts, REST]}
-    longest = sorted(parts, key=len, reverse=True)
     for name, _ in net.named_parameters():
-        found[next((part for part in longest if name.startswith(f"{part}.")), REST)].append(name)
+        found[_part_of(name, parts)].append(name)
     return found
+
+
+def _part_of(path: str, parts: Mapping[str, Part]) -> str:
+    """The part with the longest path that leads to a module or a parameter."""
+    return max((part for part in parts if f"{path}.".startswith(f"{part}.")), key=len, default=REST)
 
 
 def optimiser_of(net: torch.nn.Module, given: Typed, parts: Mapping[str, Part]) -> torch.optim.Optimizer:
@@ -63,16 +72,17 @@ def optimiser_of(net: torch.nn.Module, given: Typed, parts: Mapping[str, Part]) 
 
 
 def freeze(net: torch.nn.Module, parts: Mapping[str, Part], epoch: int) -> list[str]:
-    """Has the parts that aren't trained in this epoch stand still, and all others move; the names of the still ones.
+    """Has the parts that aren't trained in this epoch stand still, and those that later join move; the still ones.
 
-    Norms in a still part keep their statistics: they compute as in eval mode. Call it after `net.train()`.
+    Norms in a still part keep their statistics: they compute as in eval mode. Call it after `net.train()`. A part
+    within a still one that is named itself goes its own way, and what is frozen by no part is left as it is.
     """
     still = [part for part, settings in parts.items() if frozen(settings, epoch)]
     for part, names in parts_of(net, parts).items():
-        for name in names if part != REST else ():
+        for name in names if part in parts and parts[part].frozen is not False else ():
             net.get_parameter(name).requires_grad_(part not in still)
-    for part in still:
-        for module in _norms(net.get_submodule(part)):
+    for path, module in net.named_modules():
+        if isinstance(module, _NormBase) and _part_of(path, parts) in still:
             module.eval()
     return still
 
@@ -83,19 +93,17 @@ def frozen(settings: Part, epoch: int) -> bool:
     return settings.frozen is True or (settings.frozen is not False and epoch < settings.frozen)
 
 
-def _norms(module: torch.nn.Module) -> Iterator[torch.nn.Module]:
-    return (inner for inner in module.modules() if isinstance(inner, _NormBase))
-
-
 def _class_of(name: str) -> Any:
     if name not in OPTIMIZERS:
         likely = nearest(name, OPTIMIZERS, least=0.0, most=1)[0]
         raise TrainingError(f"train.optimiser: no optimiser {name!r} (did you mean {likely!r}?): {_listed()}.")
+    if name in _UNFIT:
+        raise TrainingError(f"train.optimiser: {name} {_UNFIT[name]}; there are {_listed()}.")
     return getattr(torch.optim, name)
 
 
 def _listed() -> str:
-    return ", ".join(OPTIMIZERS)
+    return ", ".join(name for name in OPTIMIZERS if name not in _UNFIT)
 
 
 __all__ = ["REST", "freeze", "frozen", "optimiser_of", "parts_of"]

@@ -52,12 +52,32 @@ def test_a_frozen_part_stands_still_with_its_norms_and_moves_later():
     assert all(parameter.requires_grad for parameter in net.encoder.parameters())
 
 
+def test_what_somebody_else_froze_is_left_as_it_is():
+    net = tiny.net().train()
+    net.encoder.requires_grad_(False)
+
+    freeze(net, {"encoder": Part(lr=0.1), "head": Part(frozen=1)}, 1)
+
+    assert not any(parameter.requires_grad for parameter in net.encoder.parameters())
+
+
+def test_a_part_within_a_frozen_one_goes_its_own_way_with_its_norm():
+    net = tiny.net().train()
+
+    freeze(net, {"encoder": Part(frozen=True), "encoder.1": Part(lr=0.1)}, 0)
+
+    assert net.encoder[1].training
+    assert net.encoder[1].weight.requires_grad
+    assert not net.encoder[0].weight.requires_grad
+
+
 @pytest.mark.parametrize(
     ("parts", "given", "words"),
     [
         ({"encodr": Part(lr=1.0)}, {}, "the network has no part 'encodr'; there are encoder"),
         ({}, {"type": "AdamX"}, "no optimiser 'AdamX' \\(did you mean 'Adam"),
         ({}, {"momentm": 0.9}, "SGD.*momentm"),
+        ({}, {"type": "LBFGS"}, "LBFGS computes the loss several times a step.*there are .*AdamW"),
         ({}, {"lr": -1.0}, "SGD: Invalid learning rate"),
         ({name: Part(frozen=True) for name in ("encoder", "decoder", "head")}, {}, "every part is frozen"),
     ],
