@@ -33,7 +33,7 @@ class Typed(BaseModel):
     'AdamW'
     """
 
-    model_config = ConfigDict(extra="allow", frozen=True)
+    model_config = ConfigDict(extra="allow", frozen=True, strict=True)
 
     type: Annotated[str, Field(min_length=1)]
 
@@ -147,7 +147,8 @@ class Checkpoints(Section):
     """What is saved to a checkpoint repository, by `mcore.checkpoint.Saver`; "best" and "last" of this run.
 
     Attributes:
-        repository: a folder or an address; where left out, `checkpoints` in the run's folder.
+        repository: a folder (relative to the configuration's) or an address, which several runs may share: there
+            "best" and "last" have the run's name behind them; where left out, `checkpoints` in the run's folder.
         rule: which are best.
         keep: how many of these stay.
         tags: of all of them.
@@ -264,7 +265,7 @@ class Settings(Section):
     device: str = "auto"
     sync_batchnorm: bool = False
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
-    name: str | None = None
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._+-]{0,49}$")] | None = None
 
     @field_validator("losses", "metrics", mode="before")
     @classmethod

@@ -37,6 +37,16 @@ def test_text_is_no_number_even_if_it_looks_like_one(tmp_path):
     refused("train: {epochs: '2', batch: 2, losses: dice}", "train.epochs: input should be a valid integer", tmp_path)
 
 
+def test_text_is_no_number_where_things_are_made_by_name_either(tmp_path):
+    text = "train: {epochs: 1, batch: 2, losses: {type: dice, weight: '2'}}"
+
+    refused(text, r"train.losses.weight: input should be a valid number, got '2'", tmp_path)
+
+
+def test_a_name_that_no_alias_can_have_is_refused_before_an_epoch_was_trained(tmp_path):
+    refused("train: {epochs: 1, batch: 2, losses: dice, name: my run}", "train.name: .*got 'my run'", tmp_path)
+
+
 @pytest.mark.parametrize("given", ["batch: 2, losses: dice", "epochs: 1, steps: 2, batch: 2, losses: dice"])
 def test_one_of_epochs_and_steps_is_needed(tmp_path, given):
     refused(f"train: {{{given}}}", "give one of epochs and steps", tmp_path)
