@@ -62,13 +62,22 @@ NAMED: dict[str, Callable[..., float]] = {
 
 
 class Plan:
-    """The schedule of a training: `step()` after each step of the optimiser, `judge(metrics)` after each validation."""
+    """The schedule of a training: `step()` after each step of the optimiser, `judge(metrics)` after each validation.
+
+    Attributes:
+        metric: what it goes by in validations; None where it goes by steps. ReduceLROnPlateau has an argument of this
+            name, a rule as "max:validation.iou".
+    """
 
     def __init__(self, optimiser: torch.optim.Optimizer, given: Schedule, total: int) -> None:
         if given.warmup >= total:
             raise TrainingError(f"train.schedule: warmup={given.warmup} steps, but training has {total} in all.")
         arguments = given.arguments
-        self._metric = str(arguments.pop("metric", "validation.loss"))
+        self.metric: str | None = None
+        if given.type == "ReduceLROnPlateau":
+            direction, _, self.metric = str(arguments.pop("metric", "min:validation.loss")).rpartition(":")
+            if direction:
+                arguments.setdefault("mode", direction)
         if given.type in NAMED:
             factor = _checked(given.type, NAMED[given.type], arguments)
             self.scheduler: Any = lr_scheduler.LambdaLR(
@@ -79,7 +88,7 @@ class Plan:
 
     def step(self) -> None:
         """One step of the optimiser was made."""
-        if not isinstance(self.scheduler, lr_scheduler.ReduceLROnPlateau):
+        if self.metric is None:
             self.scheduler.step()
 
     def judge(self, metrics: dict[str, float]) -> None:
@@ -88,12 +97,12 @@ class Plan:
         Raises:
             TrainingError: the schedule's metric isn't among them.
         """
-        if not isinstance(self.scheduler, lr_scheduler.ReduceLROnPlateau):
+        if self.metric is None:
             return
-        if self._metric not in metrics:
+        if self.metric not in metrics:
             there = ", ".join(metrics) or "none, without validation data"
-            raise TrainingError(f"train.schedule goes by {self._metric!r}, which isn't measured; there is {there}.")
-        self.scheduler.step(metrics[self._metric])
+            raise TrainingError(f"train.schedule goes by {self.metric!r}, which isn't measured; there is {there}.")
+        self.scheduler.step(metrics[self.metric])
 
     def state_dict(self) -> dict[str, Any]:
         """Where it stands."""

@@ -94,6 +94,18 @@ def test_a_plateau_goes_by_the_metric_of_validations():
     assert of.param_groups[0]["lr"] == pytest.approx(0.1)
 
 
+def test_a_plateau_goes_up_or_down_as_its_rule_says():
+    of = optimiser()
+    given = {"type": "ReduceLROnPlateau", "patience": 0, "factor": 0.1, "metric": "max:validation.iou"}
+    plan = Plan(of, Schedule.model_validate(given), 10)
+
+    for iou in (0.1, 0.5, 0.9):
+        plan.judge({"validation.iou": iou})
+
+    assert plan.metric == "validation.iou"
+    assert of.param_groups[0]["lr"] == 1.0
+
+
 def test_a_plateau_without_its_metric_is_refused():
     plan = Plan(optimiser(), Schedule.model_validate({"type": "ReduceLROnPlateau", "metric": "validation.iou"}), 10)
 
@@ -106,6 +118,7 @@ def test_a_plateau_without_its_metric_is_refused():
     [
         ({"type": "cosin"}, "no schedule 'cosin' \\(did you mean 'cosine'"),
         ({"type": "cosine", "power": 2}, "cosine takes no 'power'; its arguments are end"),
+        ({"type": "cosine", "metric": "validation.iou"}, "cosine takes no 'metric'"),
         ({"type": "StepLR"}, "StepLR: .*step_size"),
         ({"type": "cosine", "warmup": 10}, "warmup=10 steps, but training has 10 in all"),
     ],
@@ -151,6 +164,27 @@ def test_what_is_better_by_too_little_is_no_better():
 
 def test_a_number_that_is_none_is_no_better():
     assert waits([1.0, float("nan")], patience=1) == [False, True]
+
+
+def test_a_count_by_another_rule_is_begun_anew():
+    one = Patience(EarlyStopping(patience=2))
+    one.ends({"validation.loss": 0.1})
+    other = Patience(EarlyStopping(metric="max:validation.iou", patience=2))
+
+    other.load_state_dict(one.state_dict())
+
+    assert (other.best, other.waited) == (None, 0)
+
+
+def test_a_count_goes_on_where_another_stopped():
+    one = Patience(EarlyStopping(patience=2))
+    for loss in (0.1, 0.2):
+        one.ends({"validation.loss": loss})
+    other = Patience(EarlyStopping(patience=2))
+
+    other.load_state_dict(one.state_dict())
+
+    assert other.ends({"validation.loss": 0.15})
 
 
 def test_a_metric_that_is_not_measured_is_refused():

@@ -99,6 +99,11 @@ class Metrics:
                     found |= _numbers(judge.name, judge.metric.compute())
         return found
 
+    @property
+    def names(self) -> list[str]:
+        """What `compute` will tell of; a metric of each class has ".0", ".1" behind it."""
+        return [judge.name for judge in self._judges]
+
     def reset(self) -> None:
         """Forgets what was counted."""
         for judge in self._judges:

@@ -148,6 +148,11 @@ class Objective:
         self._keys[head] = key
         return key
 
+    @property
+    def names(self) -> list[str]:
+        """Of the losses, as parts of the sum are told."""
+        return [term.name for term in self.terms]
+
     def parameters(self) -> Iterator[torch.nn.Parameter]:
         """Those of the losses' own networks, such as that of `Perceptual`: none of them is trained."""
         return self._modules.parameters()
