@@ -45,8 +45,13 @@ class EMA:
         decay = min(self.decay, (1 + self.steps) / (10 + self.steps))
         now = self.net.state_dict()
         numbers = [name for name, value in now.items() if value.dtype.is_floating_point]
-        # All in one call: a loop over hundreds of small tensors costs as much as a small network.
-        torch._foreach_lerp_([self._mean[name] for name in numbers], [now[name] for name in numbers], 1.0 - decay)
+        # All of a kind in one call: a loop over hundreds of small tensors costs as much as a small network. Where
+        # weights are sharded, buffers aren't, and torch takes no mixture.
+        kinds: dict[type, list[str]] = {}
+        for name in numbers:
+            kinds.setdefault(type(self._mean[name]), []).append(name)
+        for names in kinds.values():
+            torch._foreach_lerp_([self._mean[name] for name in names], [now[name] for name in names], 1.0 - decay)
         for name in now.keys() - set(numbers):
             self._mean[name].copy_(now[name])
 

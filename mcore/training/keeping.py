@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import torch
 from mcore.training import state
 from mcore.training.runtime import Runtime
 from mcore.training.settings import Settings
+from mcore.training.step import first_of
 
 # What a repository calls a precision.
 _PRECISIONS = {"float32": "fp32", "bf16": "bf16", "fp16": "fp16"}
@@ -26,26 +28,30 @@ class Keeper:
     def __init__(self, net: torch.nn.Module, settings: Settings, *, out: Path, runtime: Runtime, task: str) -> None:
         self.settings, self.out, self.runtime, self.task = settings, out, runtime, task
         # A network that will be sharded can't be saved itself.
-        self._plain = copy.deepcopy(net) if runtime.strategy == "fsdp" else None
+        self.plain = copy.deepcopy(net) if runtime.strategy == "fsdp" else None
+        # The id of the best checkpoint; None where none was saved, or nothing judged.
+        self.best: str | None = None
         self._saver: Any = None
 
     def save(
         self, net: torch.nn.Module, metrics: Mapping[str, float], *, step: int, optimiser: torch.optim.Optimizer
     ) -> str | None:
         """The id of a checkpoint, where one was saved."""
-        if self._plain is not None:
+        if self.plain is not None:
             held = state.network_state(net)
-            state.set_network(self._plain, held, self.out)
+            state.set_network(self.plain, held, self.out)
         if not self.runtime.first:
             return None
         saver = self._opened(bool(metrics))
         training = net.training
         # As it will be used.
-        plain = (net if self._plain is None else self._plain).eval()
+        plain = (net if self.plain is None else self.plain).eval()
         try:
-            return saver(plain, metrics=dict(metrics) or None, step=step, optimiser=optimiser)
+            id: str | None = saver(plain, metrics=dict(metrics) or None, step=step, optimiser=optimiser)
         finally:
             plain.train(training)
+        self.best = saver.best() if saver.rules else None
+        return id
 
     def _opened(self, judged: bool) -> Any:
         if self._saver is None:
@@ -58,20 +64,13 @@ class Keeper:
                 rule,
                 keep=given.keep,
                 keep_last=True,
-                run=self.settings.name or "",
+                run=self.settings.name or ("" if given.repository is None else _name_of(self.out)),
                 task=self.task,
                 tags=given.tags,
                 batch_size=self.settings.batch,
                 precision=_PRECISIONS[self.settings.precision],
             )
         return self._saver
-
-    @property
-    def best(self) -> str | None:
-        """The id of the best checkpoint; of the last one, where nothing was judged."""
-        if self._saver is None or not self._saver.rules:
-            return None
-        return self._saver.best()
 
     def draw(
         self,
@@ -94,7 +93,6 @@ class Keeper:
         count = min(self.settings.log.pictures, len(batch["image"]))
         if not count or not self.runtime.first:
             return None
-        from mcore.training.loop import first_of
         from mcore.training.shown import pictures
 
         file = Path("pictures") / f"epoch-{epoch:04d}.png"
@@ -102,6 +100,11 @@ class Keeper:
             self.out / file, first_of(batch, count), first_of(outputs, count), classes=classes, targets=targets
         )
         return file.as_posix()
+
+
+def _name_of(out: Path) -> str:
+    """A name for a run, of its folder's: among runs that share a repository each keeps its own checkpoints."""
+    return re.sub(r"[^A-Za-z0-9._+-]+|^[^A-Za-z0-9]+", "-", out.resolve().name).strip("-")[:50] or "run"
 
 
 __all__ = ["Keeper"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import os
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -27,9 +28,12 @@ from mcore.training.schedules import Plan
 from mcore.training.settings import Settings
 from mcore.training.shown.logs import Log
 from mcore.training.shown.reporter import Reporter
-from mcore.training.step import Batch, Done, Stepper, to_memory_format
-from mcore.training.stopping import Patience
-from mcore.training.watching import Signals, Watch
+from mcore.training.step import Batch, Done, Stepper, first_of, to_memory_format
+from mcore.training.stopping import Patience, check_rules
+from mcore.training.watching import Signals, Watch, check_weights
+
+# Why a training ended before its last step.
+EARLY = "early stopping"
 
 
 class Trainer:
@@ -70,13 +74,9 @@ class Trainer:
         self.fingerprint, self.progress = fingerprint, progress
         self.training, self.validation = training, validation
         self.step, self.reason = 0, ""
+        # Steps since the last line of the log, and the seconds that they took.
+        self._taken, self._seconds = 0, 0.0
         self.metrics: dict[str, float] = {}
-        share = settings.batch // settings.accumulate
-        if share % runtime.world:
-            raise TrainingError(
-                f"train.batch={settings.batch} can't be shared by {runtime.world} processes in accumulate="
-                f"{settings.accumulate} equal parts; a multiple of {runtime.world * settings.accumulate} can."
-            )
         self.order = Order(
             len(training),
             batch=settings.batch,
@@ -93,11 +93,17 @@ class Trainer:
 
     def _prepare(self) -> None:
         settings, device = self.settings, self.runtime.device
-        to_memory_format(self.net, settings)
+        if settings.deterministic:
+            # cuBLAS looks at it once, when the first matrix is multiplied.
+            os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+        to_memory_format(self.net, settings, sharded=self.runtime.strategy == "fsdp")
         self.net.to(device)
         self.net.train()
+        self._moving = [parameter for parameter in self.net.parameters() if parameter.requires_grad]
         self.still = optimisers.freeze(self.net, settings.parts, 0)
         if settings.sync_batchnorm and self.runtime.world > 1:
+            if device.type == "cpu":
+                raise TrainingError("train.sync_batchnorm: torch has it on accelerators alone; leave it out on a CPU.")
             self.net = torch.nn.SyncBatchNorm.convert_sync_batchnorm(self.net)
         if settings.compile is not None:
             self.net.compile(**settings.compile.model_dump())
@@ -112,6 +118,14 @@ class Trainer:
         self.ema = None if settings.ema is None else EMA(self.net, settings.ema.decay)
         self.patience = None if settings.early_stopping is None else Patience(settings.early_stopping)
         self.watch, self.signals = Watch(device), Signals()
+        check_rules(
+            {
+                "schedule": self.plan.metric,
+                "checkpoints.rule": settings.checkpoints.rule,
+                "early_stopping": None if self.patience is None else self.patience.settings.metric,
+            },
+            None if self.validation is None else ["loss", *self.objective.names, *self.judges.names],
+        )
 
     # --- the whole
 
@@ -140,7 +154,9 @@ class Trainer:
                     value.copy_(state.placed_as(found["ema"]["mean"][name], value))
         if self.patience is not None:
             self.patience.load_state_dict(found["patience"] or {})
-        self.step, self.metrics, self.reason = found["step"], found["metrics"], found["reason"]
+            # By the patience of now, which may be another one.
+            self.reason = EARLY if self.patience.over else ""
+        self.step, self.metrics, self.keeper.best = found["step"], found["metrics"], found["best"]
         return True
 
     def fit(self, log: Log | None) -> str:
@@ -168,14 +184,17 @@ class Trainer:
 
     @contextlib.contextmanager
     def _surroundings(self) -> Iterator[None]:
-        """What is set for the time of a training: torch's switches, stages to recompute, signals, random numbers."""
+        """What is set for the time of a training: torch's switches, stages to recompute, signals, random numbers.
+
+        Parts that stood still are free again afterwards.
+        """
         settings, cudnn = self.settings, torch.backends.cudnn
         before = cudnn.benchmark, torch.are_deterministic_algorithms_enabled()
         cudnn.benchmark = settings.cudnn_benchmark and not settings.deterministic
         torch.use_deterministic_algorithms(settings.deterministic or before[1])
         try:
             with (
-                torch.random.fork_rng(),
+                self.runtime.random_apart(),
                 self.signals.heard(),
                 recomputed(self.net, settings.recompute, compiled=settings.compile is not None),
             ):
@@ -184,6 +203,8 @@ class Trainer:
             cudnn.benchmark, _ = before
             torch.use_deterministic_algorithms(before[1])
             self.objective.close()
+            for parameter in self._moving:
+                parameter.requires_grad_(True)
 
     # --- an epoch
 
@@ -197,11 +218,12 @@ class Trainer:
             self._step(itertools.islice(batches, self.settings.accumulate), epoch)
             if number < last:
                 self._between(epoch)
-        self.watch.check()
+        self._check()
         if self.validation is not None and ((epoch + 1) % self.settings.validate_every == 0 or self.step == self.total):
             self._validate(epoch)
         elif self.validation is None:
-            self._keep(epoch)
+            with self._averaged():
+                self._keep(epoch)
         self._save()
         self._heed()
 
@@ -228,8 +250,13 @@ class Trainer:
         if self.ema is not None:
             self.ema.update()
         self.step += 1
-        if self.step % self.settings.log.every == 0 or self.step in (1, self.total):
-            self._note(done, epoch, lrs, time.perf_counter() - start)
+        due = self.step % self.settings.log.every == 0 or self.step in (1, self.total)
+        if due:
+            # An accelerator computes behind: by this it is waited for, and its time counted.
+            self.watch.check()
+        self._taken, self._seconds = self._taken + 1, self._seconds + time.perf_counter() - start
+        if due:
+            self._note(done, epoch, lrs)
         else:
             self.reporter.update(self.step)
 
@@ -238,11 +265,11 @@ class Trainer:
         seed = np.random.SeedSequence([self.settings.seed, self.step, self.runtime.rank])
         torch.manual_seed(int(seed.generate_state(1, np.uint64)[0] >> np.uint64(1)))
 
-    def _note(self, done: Done, epoch: int, lrs: dict[str, float], seconds: float) -> None:
+    def _note(self, done: Done, epoch: int, lrs: dict[str, float]) -> None:
         """A line of the log; every process takes part."""
-        self.watch.check()
         told = self.runtime.mean({"loss": done.loss, **{f"losses/{k}": v for k, v in done.parts.items()}}, 1.0)
-        rate = self.settings.batch / seconds
+        rate = self.settings.batch * self._taken / self._seconds
+        self._taken, self._seconds = 0, 0.0
         self.reporter.update(self.step, loss=told["loss"], lr=max(lrs.values()), samples_per_second=rate)
         self._tell(
             "step",
@@ -261,9 +288,18 @@ class Trainer:
         every = self.settings.snapshot_every
         stopping = self.signals.number is not None and self.runtime.world == 1
         if stopping or (every and self.step % every == 0):
-            self.watch.check()
+            self._check()
             self._save()
         self._heed()
+
+    def _check(self) -> None:
+        """Before anything is saved.
+
+        Raises:
+            NotFiniteError: a loss wasn't finite, or a weight isn't.
+        """
+        self.watch.check()
+        check_weights(self.net, self.step)
 
     def _heed(self) -> None:
         """Ends here where a signal asked to, in which case the state was just saved.
@@ -279,7 +315,7 @@ class Trainer:
     def _validate(self, epoch: int) -> None:
         start = time.perf_counter()
         self.net.eval()
-        with contextlib.nullcontext() if self.ema is None else self.ema.applied():
+        with self._averaged():
             self.metrics = {f"validation.{name}": value for name, value in self._judged(epoch).items()}
             told = {name.removeprefix("validation."): value for name, value in self.metrics.items()}
             self._tell("validation", epoch=epoch, metrics=told, seconds=time.perf_counter() - start)
@@ -287,21 +323,20 @@ class Trainer:
             self._keep(epoch)
         self.plan.judge(self.metrics)
         if self.patience is not None and self.patience.ends(self.metrics):
-            self.reason = "early stopping"
+            self.reason = EARLY
+
+    def _averaged(self) -> Any:
+        """A block in which the network has the average of its weights, where one is taken."""
+        return contextlib.nullcontext() if self.ema is None else self.ema.applied()
 
     @torch.no_grad()
     def _judged(self, epoch: int) -> dict[str, float]:
         """Losses and metrics of the validation data, over all processes."""
         sums: dict[str, torch.Tensor] = {}
-        seen, settings = 0, self.settings
+        seen = 0
         self.judges.reset()
-        for batch, count in validation_batches(
-            self.validation,
-            batch=max(settings.batch // (settings.accumulate * self.runtime.world), 1),
-            rank=self.runtime.rank,
-            world=self.runtime.world,
-            loader=settings.loader,
-        ):
+        self.runtime.level(self.net)
+        for batch, count in self._judging():
             moved = self.stepper.moved(batch)
             with self.stepper.autocast():
                 outputs = self.net(moved["image"])
@@ -310,17 +345,31 @@ class Trainer:
             outputs, moved, batch = (first_of(value, count) for value in (outputs, moved, batch))
             check_targets(outputs, batch, self.objective)
             loss, parts = self.objective(outputs, moved)
+            self.watch.judge(loss, batch)
             for name, value in {"loss": loss, **parts}.items():
-                sums[name] = sums.get(name, 0.0) + value.detach().double() * count
+                sums[name] = sums.get(name, 0.0) + value.detach().to(self.runtime.exact) * count
             self.judges.update(outputs, moved, count)
             if not seen:
                 self._draw(epoch, batch, outputs)
             seen += count
         # A process that saw none still takes part in the mean.
         names = self.runtime.agree(sorted(sums))
-        zero = torch.zeros((), dtype=torch.float64, device=self.runtime.device)
+        zero = torch.zeros(())
         found = self.runtime.mean({name: sums.get(name, zero) / max(seen, 1) for name in names}, float(seen))
-        return {**found, **self.judges.compute()}
+        # What is decided by these numbers is decided alike, whatever was rounded otherwise elsewhere.
+        judged: dict[str, float] = self.runtime.agree({**found, **self.judges.compute()})
+        return judged
+
+    def _judging(self) -> Any:
+        if not hasattr(self, "_judged_by"):
+            self._judged_by = validation_batches(
+                self.validation,
+                batch=self.settings.batch // (self.settings.accumulate * self.runtime.world),
+                rank=self.runtime.rank,
+                world=self.runtime.world,
+                loader=self.settings.loader,
+            )
+        return self._judged_by
 
     def _draw(self, epoch: int, batch: Batch, outputs: Any) -> None:
         keys = {head: self.objective.target_of(head, batch) for head in self.objective.heads}
@@ -341,8 +390,8 @@ class Trainer:
             "fingerprint": dict(self.fingerprint),
             "length": len(self.training),
             "step": self.step,
-            "reason": self.reason,
             "metrics": self.metrics,
+            "best": self.keeper.best,
             "network": state.network_state(self.net),
             "optimiser": state.optimiser_state(self.optimiser),
             "schedule": self.plan.state_dict(),
@@ -362,15 +411,6 @@ class Trainer:
         if self.log is not None:
             epoch = told.pop("epoch", max(self.step - 1, 0) // self.per_epoch)
             self.log.write(event=event, step=self.step, epoch=epoch, **told)
-
-
-def first_of(value: Any, count: int) -> Any:
-    """The first `count` samples of outputs or of a batch."""
-    if isinstance(value, Mapping):
-        return {key: first_of(inner, count) for key, inner in value.items()}
-    if isinstance(value, list | tuple) and value and isinstance(value[0], torch.Tensor):
-        return type(value)(first_of(inner, count) for inner in value)
-    return value[:count] if isinstance(value, torch.Tensor | list | tuple) else value
 
 
 def _peak(device: torch.device) -> int | None:

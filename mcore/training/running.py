@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 WEIGHTS = "weights.safetensors"
 _LOCK = ".lock"
+_DATA = ("train", "validation")
 # What is told of the environment, beside mcore's own version.
 _PACKAGES = ("torch", "numpy", "torchmetrics", "kornia", "monai")
 
@@ -104,10 +105,11 @@ def check(
     Raises:
         as `train`.
     """
+    import copy
     import tempfile
 
     with tempfile.TemporaryDirectory() as folder:
-        job = _Job(config, overrides, out=folder, net=net, data=data)
+        job = _Job(config, overrides, out=folder, net=copy.deepcopy(net), data=data)
         trainer = job.trainer(progress="quiet")
         try:
             return {**job.told(trainer), **_first_loss(trainer)}
@@ -121,7 +123,7 @@ def _first_loss(trainer: Trainer) -> dict[str, Any]:
 
     trainer.order.set(0, 0)
     batch = next(iter(trainer._loader()))
-    with torch.no_grad(), torch.random.fork_rng():
+    with torch.no_grad(), trainer.runtime.random_apart():
         loss, parts = trainer.stepper.forward(batch)
     return {
         "loss": loss.item(),
@@ -149,7 +151,11 @@ class _Job:
         if data is None and self.settings.data is None:
             raise configuration.ConfigError([self.read.mistake(("train",), "no data: give train.data")])
         self.net, self.data = net, dict(data or {})
+        for name in self.data:
+            if name not in _DATA:
+                raise TrainingError(f"data: nothing reads {name!r}; there are {' and '.join(map(repr, _DATA))}.")
         self.base = Path() if isinstance(config, Mapping) else Path(config).parent
+        self.settings = _at_base(self.settings, self.base)
         stem = "run" if isinstance(config, Mapping) else Path(config).stem
         self.out = Path(out) if out is not None else Path("runs") / (self.settings.name or stem)
 
@@ -157,8 +163,6 @@ class _Job:
 
     def trainer(self, *, progress: str) -> Trainer:
         """All built, nothing written."""
-        import torch
-
         import mcore
         from mcore.training.loop import Trainer
         from mcore.training.runtime import Runtime
@@ -169,7 +173,7 @@ class _Job:
         training, validation = self._samples()
         runtime = Runtime.start(settings.strategy, settings.device)
         try:
-            with torch.random.fork_rng():
+            with runtime.random_apart():
                 mcore.manual_seed(settings.seed)
                 net = self._network()
             self.started = "" if settings.start is None else begin(net, settings.start, self.base)
@@ -219,7 +223,7 @@ class _Job:
 
         given = self.settings.data
         found: dict[str, Any] = dict(self.data)
-        for name in ("train", "validation"):
+        for name in _DATA:
             typed = getattr(given, name, None)
             if name not in found and typed is not None:
                 where = ("train", "data", name)
@@ -252,17 +256,22 @@ class _Job:
                     if log is not None:
                         log.close()
         finally:
+            trainer.objective.close()
             runtime.close()
 
     @contextlib.contextmanager
     def _alone(self) -> Iterator[None]:
         filelock = needed("filelock", "train", what="training")
         self.out.mkdir(parents=True, exist_ok=True)
+        lock = filelock.FileLock(self.out / _LOCK, timeout=0)
         try:
-            with filelock.FileLock(self.out / _LOCK, timeout=0):
-                yield
+            lock.acquire()
         except filelock.Timeout as error:
             raise TrainingError(f"{self.out}: another process trains in it; give another folder (--out).") from error
+        try:
+            yield
+        finally:
+            lock.release()
 
     def _clear(self) -> None:
         """Takes away what a run left, but for its checkpoints: these are a repository's, and old ones stay."""
@@ -328,9 +337,20 @@ class _Job:
             log.close()
             history = [event for event in logs.events(self.out) if event["event"] == "validation"]
             page = report.write(self.out)
-        if trainer.ema is not None:
-            state.set_network(trainer.net, result, self.out)
-        return Result(trainer.net.eval(), self.out, reason, dict(trainer.metrics), history, trainer.keeper.best, page)
+        # One that was sharded can't compute without the other processes: what comes back is whole.
+        net = trainer.net if trainer.keeper.plain is None else trainer.keeper.plain
+        if trainer.ema is not None or net is not trainer.net:
+            state.set_network(net, result, self.out)
+        return Result(net.eval(), self.out, reason, dict(trainer.metrics), history, trainer.keeper.best, page)
+
+
+def _at_base(settings: Settings, base: Path) -> Settings:
+    """Settings whose repository of checkpoints is found from here: like all paths, it was relative to their file."""
+    where = settings.checkpoints.repository
+    if where is None or "://" in where:
+        return settings
+    kept = settings.checkpoints.model_copy(update={"repository": str(base / where)})
+    return settings.model_copy(update={"checkpoints": kept})
 
 
 def _unknown(net: Any) -> dict[str, Any]:

@@ -70,16 +70,19 @@ class Runtime:
         return runtime
 
     def _open(self) -> None:
-        alone = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "0"} if self.world == 1 else {}
-        for name, value in alone.items():
-            os.environ.setdefault(name, value)
+        backend = _TALK.get(self.device.type, "gloo")
+        if self.world == 1:
+            # Nobody to meet: without an address, which a later training would take for a launcher's.
+            distributed.init_process_group(backend, store=distributed.HashStore(), rank=0, world_size=1)
+            self._opened = True
+            return
         if "MASTER_ADDR" not in os.environ:
             raise TrainingError(
                 "MASTER_ADDR isn't set, the machine that the processes meet at: torchrun sets it; in a SLURM script, "
                 "export MASTER_ADDR and MASTER_PORT before srun."
             )
         os.environ.setdefault("MASTER_PORT", "29500")
-        distributed.init_process_group(_TALK.get(self.device.type, "gloo"), rank=self.rank, world_size=self.world)
+        distributed.init_process_group(backend, rank=self.rank, world_size=self.world)
         self._opened = True
 
     @property
@@ -127,13 +130,31 @@ class Runtime:
             wrapped.set_requires_gradient_sync(last)  # type: ignore[operator]
         yield
 
+    @property
+    def exact(self) -> torch.dtype:
+        """In what numbers sums are taken: the finest that the device has."""
+        return torch.float32 if self.device.type == "mps" else torch.float64
+
+    def random_apart(self) -> Any:
+        """A block whose random numbers are its own: afterwards torch's generators are as they were."""
+        kind = self.device.type
+        # Said which: torch would save the generators of all devices, and warn of that.
+        own = [self.device.index or 0] if kind in ("cuda", "xpu") else []
+        return torch.random.fork_rng(devices=own, device_type=kind if own else "cuda")
+
     # --- talk
+
+    def level(self, net: torch.nn.Module) -> None:
+        """Gives all processes the first one's buffers: in training each process's norms count its own samples."""
+        if self.world > 1:
+            for buffer in net.buffers():
+                distributed.broadcast(buffer, src=0)
 
     def mean(self, values: Mapping[str, torch.Tensor], weight: float) -> dict[str, float]:
         """Means over all processes, each process's counted by its `weight`; in the order of names."""
         names = sorted(values)
-        told = [values[name].detach().double().reshape(()).to(self.device) * weight for name in names]
-        sums = torch.stack([*told, torch.tensor(weight, dtype=torch.float64, device=self.device)])
+        told = [values[name].detach().to(self.device, self.exact).reshape(()) * weight for name in names]
+        sums = torch.stack([*told, torch.tensor(weight, dtype=self.exact, device=self.device)])
         if self.world > 1:
             distributed.all_reduce(sums)
         *found, total = sums.tolist()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -126,17 +126,26 @@ class Stepper:
         return norm
 
 
-def to_memory_format(net: torch.nn.Module, settings: Settings) -> None:
-    """Lays weights of convolutions out as `channels_last` says."""
-    if not settings.channels_last:
+def to_memory_format(net: torch.nn.Module, settings: Settings, *, sharded: bool) -> None:
+    """Lays weights of convolutions out as `channels_last` says; those to be sharded stay, as FSDP takes no other."""
+    if not settings.channels_last or sharded:
         return
     for parameter in net.parameters():
         if parameter.ndim in _LAST:
             parameter.data = parameter.data.contiguous(memory_format=_LAST[parameter.ndim])
 
 
+def first_of(value: Any, count: int) -> Any:
+    """The first `count` samples of outputs or of a batch."""
+    if isinstance(value, Mapping):
+        return {key: first_of(inner, count) for key, inner in value.items()}
+    if isinstance(value, list | tuple) and value and isinstance(value[0], torch.Tensor):
+        return type(value)(first_of(inner, count) for inner in value)
+    return value[:count] if isinstance(value, torch.Tensor | list | tuple) else value
+
+
 def _mean(values: list[torch.Tensor]) -> torch.Tensor:
     return values[0] if len(values) == 1 else torch.stack(values).mean()
 
 
-__all__ = ["Batch", "Done", "Stepper", "to_memory_format"]
+__all__ = ["Batch", "Done", "Stepper", "first_of", "to_memory_format"]

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import signal
 import threading
 from collections.abc import Iterator
 from typing import Any, NoReturn
 
 import torch
+from torch.distributed.tensor import DTensor
 
 from mcore.training.data.samples import finite
 from mcore.training.errors import NotFiniteError
@@ -40,6 +42,18 @@ class Watch:
         elif not torch.isfinite(loss):
             self._refuse(self.step, loss, list(map(str, batch.get("name", ()))), wrong=finite(batch))
 
+    def judge(self, loss: torch.Tensor, batch: dict[str, Any]) -> None:
+        """The loss of a batch of validation data: one that isn't finite is a bad number, unless the data are bad.
+
+        Raises:
+            NotFiniteError: a sample of the batch isn't finite.
+        """
+        if not torch.isfinite(loss) and (wrong := finite(batch)):
+            raise NotFiniteError(
+                f"validation after step {self.step}: the loss is {loss.item()}; a NaN or an infinity stands in "
+                f"{_listed(wrong)}: mend the file, or leave it out."
+            )
+
     def check(self) -> None:
         """Raises NotFiniteError for the first loss since the last check that isn't finite."""
         waiting, self._waiting = self._waiting, []
@@ -65,6 +79,22 @@ def _listed(names: list[str]) -> str:
     return ", ".join(names[:_TOLD]) + (f" and {more} more" if more > 0 else "")
 
 
+def check_weights(net: torch.nn.Module, step: int) -> None:
+    """That all weights are finite, before they are saved: a gradient may be no number where the loss is one.
+
+    Each process must ask.
+
+    Raises:
+        NotFiniteError: one isn't.
+    """
+    total = torch.nn.utils.get_total_norm([parameter.detach() for parameter in net.parameters()])
+    if not math.isfinite(total.full_tensor() if isinstance(total, DTensor) else total):
+        raise NotFiniteError(
+            f"step {step}: a weight isn't finite, though the losses were: a gradient wasn't. The last saved state is "
+            "as it was. Look at the losses for what has no gradient, as a root of 0, or try a smaller learning rate."
+        )
+
+
 class Signals:
     """SIGINT and SIGTERM, while `heard`: the first one is noted, so that a step can end; a second one isn't waited for.
 
@@ -81,7 +111,9 @@ class Signals:
         """A block in which signals are noted; in a thread other than the main one they go their usual way."""
         if threading.current_thread() is threading.main_thread():
             for number in (signal.SIGINT, signal.SIGTERM):
-                self._before[number] = signal.signal(number, self._note)
+                # What is ignored, as in the background of a script, or is another program's, stays so.
+                if signal.getsignal(number) not in (signal.SIG_IGN, None):
+                    self._before[number] = signal.signal(number, self._note)
         try:
             yield
         finally:
@@ -109,4 +141,4 @@ class Signals:
         self._before.clear()
 
 
-__all__ = ["Signals", "Watch"]
+__all__ = ["Signals", "Watch", "check_weights"]
