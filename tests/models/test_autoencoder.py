@@ -179,6 +179,20 @@ def test_stages_have_their_channels_and_strides():
     assert maps == [(8, 21, 30), (12, 7, 10), (20, 4, 5)]
 
 
+def test_each_stage_of_the_decoder_sees_the_size_of_the_encoders_map_that_it_mirrors():
+    net = small(block_config=["resnet"] * 3, channel_config=[4, 8, 12], stride_config=[1, 3, 2])
+    given, sees = [], []
+    for stage in net.encoder.stages:
+        stage.register_forward_hook(lambda module, came, y: given.append(tuple(map(int, y.shape[1:]))))
+    for stage in net.decoder.stages:
+        stage.register_forward_hook(lambda module, came, y: sees.append(tuple(map(int, came[0].shape[1:]))))
+
+    net(images(1, 1, 25, 32))
+
+    assert given == [(4, 25, 32), (8, 9, 11), (12, 5, 6)]
+    assert sees == given[::-1]
+
+
 # --- latents
 
 
@@ -269,6 +283,18 @@ def test_the_attention_matrix_is_what_attention_weighs_patches_with():
     np.testing.assert_allclose(*arrays(x + taken, attention(x)), atol=1e-6)
 
 
+def test_the_attention_matrix_is_the_average_over_heads():
+    mcore.manual_seed(0)
+    attention, x = PatchAttention(8).eval(), images(1, 8, 2, 3)
+    tokens = attention.norm(x).flatten(2).transpose(1, 2)
+    query, key = (part.reshape(6, 4, 2) for part in np.split(arrays(attention.attention.qkv(tokens))[0][0], 3, 1)[:2])
+
+    scores = np.exp(np.einsum("qhc,khc->hqk", query, key) / np.sqrt(2))
+    expected = (scores / scores.sum(2, keepdims=True)).mean(0)
+
+    np.testing.assert_allclose(attention.matrix(x).detach().numpy()[0], expected, atol=1e-6)
+
+
 def test_rows_of_the_attention_matrix_add_up_to_one():
     matrix = small().get_attention_matrix(images(3, 1, 21, 30))
 
@@ -303,6 +329,7 @@ def test_the_attention_map_is_the_gradient_of_the_error_by_the_image():
             return float((net(image) - image).square().mean())
 
     assert tuple(heat.shape) == (1, 1, 12, 13)
+    assert float(heat.min()) >= 0
     for row, column in ((0, 0), (5, 7), (11, 12)):
         step = mcore.zeros_like(x)
         step[0, 0, row, column] = 1e-6
