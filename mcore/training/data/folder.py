@@ -112,13 +112,13 @@ def _found(folder: Path) -> list[Path]:
 
 def _subfolders(folder: Path) -> list[Path]:
     """Folders that have images, at any depth, by name."""
-    found = sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
-    return [path for path in found if any(map(is_image, path.rglob("*")))]
+    found = sorted(path for path in folder.iterdir() if path.is_dir())
+    return [path for path in found if any(is_image(file, folder) for file in path.rglob("*"))]
 
 
 def _check_loose(folder: Path, by_class: list[Path], *, told: bool | None) -> None:
     """Raises DataError where images lie beside subfolders of images, which classes would silently leave out."""
-    if by_class and any(is_image(path) for path in folder.iterdir()):
+    if by_class and any(is_image(path, folder) for path in folder.iterdir()):
         hint = "move them into one" if told else "move them into one, or read all without classes by labels: false"
         raise DataError(f"{folder} has images beside its subfolders {_few(path.name for path in by_class)}; {hint}.")
 

@@ -20,14 +20,18 @@ SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".ppm", ".pgm", *T
 GRAY = np.array([0.299, 0.587, 0.114], np.float32)
 
 
-def is_image(path: Path) -> bool:
-    """Whether a file's name ends as an image's does; hidden ones are none (macOS leaves `._photo.png` beside files)."""
-    return path.suffix.lower() in SUFFIXES and not path.name.startswith(".")
+def is_image(path: Path, folder: Path) -> bool:
+    """Whether a file below a folder is called as images are.
+
+    Hidden ones are none: macOS leaves `._photo.png` beside files, notebooks `.ipynb_checkpoints/photo.png`.
+    """
+    hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
+    return path.suffix.lower() in SUFFIXES and not hidden
 
 
 def images_below(folder: Path) -> list[Path]:
     """Image files in a folder and those below it, by name."""
-    return sorted(path for path in folder.rglob("*") if is_image(path) and path.is_file())
+    return sorted(path for path in folder.rglob("*") if is_image(path, folder) and path.is_file())
 
 
 class Files:

@@ -119,10 +119,7 @@ class Patches(Source):
                 )
         # How many places a patch may begin at, up to and with each volume.
         self.ends = np.cumsum([np.prod(self._room(volume), dtype=np.int64) for volume in self.volumes])
-        stride = tuple(options.stride or self.patch)
-        self.corners = [
-            (volume, corner) for volume in self.volumes for corner in _grid(volume.size, self.patch, stride)
-        ]
+        self.corners = self._grids(tuple(options.stride or self.patch)) if options.grid else []
 
     def __len__(self) -> int:
         return self.samples or len(self.corners)

@@ -10,7 +10,7 @@ import torch
 from torch.utils.data import Dataset, IterableDataset
 
 from mcore.training.data.base import Sample, Source
-from mcore.training.data.randomness import drawn_seed, generator_of, seeded_globals
+from mcore.training.data.randomness import drawn_seed, generator_of, seeded_globals, seeds_of
 from mcore.training.data.sampling import Key
 from mcore.training.data.scaling import as_float
 from mcore.training.errors import DataError
@@ -46,17 +46,19 @@ class Samples(Dataset[Sample]):
             DataError: it can't be read or augmented; the message has its name.
         """
         epoch, index = key
-        random = generator_of(self.seed, epoch, index)
         name = f"sample {index}"
         try:
             if isinstance(self.data, Source):
+                random = generator_of(self.seed, epoch, index)
                 sample = self.data.read(index, random)
+                seed = 0 if self.augment is None else drawn_seed(random)
             else:
-                with seeded_globals(drawn_seed(random)):
+                first, seed = seeds_of(self.seed, epoch, index)
+                with seeded_globals(first):
                     sample = _sample_of(self.data[index])
             name = sample.setdefault("name", name)
             sample = tensors(sample)
-            return sample if self.augment is None else self.augment(sample, drawn_seed(random))
+            return sample if self.augment is None else self.augment(sample, seed)
         except DataError:
             raise
         # Whatever a stranger's dataset raises: without the sample's name nobody finds it among a million.

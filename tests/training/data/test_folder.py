@@ -133,6 +133,7 @@ def test_a_folder_that_is_not_there_is_named(tmp_path):
 
 def test_hidden_files_are_no_images(cells):
     save(cells / "images/._a.png", GRAY)
+    save(cells / "images/.ipynb_checkpoints/a.png", GRAY)
 
     assert len(opened(cells, type="folder", path="images")) == 2
 

@@ -111,14 +111,13 @@ def test_pinning_is_left_where_there_is_no_accelerator(recwarn):
     assert not recwarn.list
 
 
-def test_arguments_of_workers_are_handed_on():
-    loader = training_loader(
-        Samples(Counted(), seed=0),
-        Order(20, batch=4),
-        Loader(num_workers=1, prefetch_factor=3, persistent_workers=False),
-    )
+@pytest.mark.parametrize("stay", [True, False])
+def test_arguments_of_workers_are_handed_on(stay):
+    settings = Loader(num_workers=1, prefetch_factor=3, persistent_workers=stay)
 
-    assert (loader.num_workers, loader.prefetch_factor, loader.persistent_workers) == (1, 3, False)
+    loader = training_loader(Samples(Counted(), seed=0), Order(20, batch=4), settings)
+
+    assert (loader.num_workers, loader.prefetch_factor, loader.persistent_workers) == (1, 3, stay)
 
 
 def test_what_is_handed_to_workers_that_start_anew_can_be_pickled():

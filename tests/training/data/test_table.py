@@ -28,7 +28,10 @@ def targets(source):
 
 
 def test_whole_numbers_are_labels(table):
-    assert targets(table("image,label\na.png,2\nb.png,0\n")) == [{"label": 2}, {"label": 0}]
+    found = targets(table("image,label\na.png,2\nb.png,0\n"))
+
+    assert found == [{"label": 2}, {"label": 0}]
+    assert isinstance(found[0]["label"], int)
 
 
 def test_a_column_with_a_point_in_one_row_is_of_floats(table):
