@@ -45,7 +45,8 @@ def anatomy(net: torch.nn.Module, image: torch.Tensor) -> dict[str, Any]:
     hooks += [leaf.register_forward_hook(note) for leaf in leaves]
     modes = {module: module.training for module in net.modules()}
     try:
-        with FlopCounterMode(display=False) as counter, torch.no_grad():
+        # Not compiled: seen for the first time while it is counted, a network would never be compiled after that.
+        with torch.compiler.set_stance("force_eager"), FlopCounterMode(display=False) as counter, torch.no_grad():
             net.eval()(image)
             macs = counter.get_total_flops() // 2
     finally:
