@@ -338,8 +338,7 @@ class Trainer:
         self.runtime.level(self.net)
         for batch, count in self._judging():
             moved = self.stepper.moved(batch)
-            with self.stepper.autocast():
-                outputs = self.net(moved["image"])
+            outputs = self.stepper.judged(moved["image"])
             if not count:
                 continue  # a shard of the network had to be there; the batch is another process's
             outputs, moved, batch = (first_of(value, count) for value in (outputs, moved, batch))

@@ -309,8 +309,11 @@ class _Job:
     def told(self, trainer: Trainer) -> dict[str, Any]:
         """What a training will be, in numbers."""
         from mcore.training.anatomy import anatomy
+        from mcore.training.unrolled import first_input
 
         image = trainer.training[0, 0]["image"][None].to(trainer.runtime.device)
+        if self.settings.unrolled is not None:
+            image = first_input(trainer.net, image)
         self.anatomy = anatomy(trainer.net, image) if trainer.runtime.strategy != "fsdp" else _unknown(trainer.net)
         return {
             "samples": len(trainer.training),

@@ -12,7 +12,7 @@ import torch
 from mcore.training.objectives.ranges import check_targets
 from mcore.training.runtime import Runtime
 from mcore.training.settings import Settings
-from mcore.training.unrolled import rollout
+from mcore.training.unrolled import result, rollout
 from mcore.training.watching import Watch
 
 # What torch calls the memory format of images and of volumes, by the number of axes.
@@ -85,18 +85,24 @@ class Stepper:
             DataError: a target is missing, or no class has one of its labels.
         """
         moved = self.moved(batch)
-        if self.settings.unrolled is not None:
-            with self.autocast():
-                return rollout(self.call, moved, self.settings.unrolled, loss=self.objective)
-        outputs = self.outputs(moved)
-        # By the batch as it was: on an accelerator, looking at labels would wait for it.
-        check_targets(outputs, batch, self.objective)
-        return self.objective(outputs, moved)
 
-    def outputs(self, batch: Batch) -> Any:
-        """What the network says of a batch."""
+        def loss(outputs: Any, moved: Mapping[str, Any]) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+            # By the batch as it was: on an accelerator, looking at labels would wait for it.
+            check_targets(outputs, batch, self.objective)
+            found: tuple[torch.Tensor, dict[str, torch.Tensor]] = self.objective(outputs, moved)
+            return found
+
         with self.autocast():
-            return self.call(batch["image"])
+            if self.settings.unrolled is not None:
+                return rollout(self.call, moved, self.settings.unrolled, loss=loss)
+            outputs = self.call(moved["image"])
+        return loss(outputs, moved)
+
+    def judged(self, image: torch.Tensor) -> Any:
+        """What the network itself gives, whatever wraps it in training; one that is unrolled, at last."""
+        unrolled = self.settings.unrolled
+        with self.autocast():
+            return self.net(image) if unrolled is None else result(self.net, image, unrolled)
 
     def autocast(self) -> Any:
         """A block in which torch computes in the numbers of the configuration."""

@@ -6,8 +6,13 @@ import os
 import pytest
 import torch
 
+import mcore
 from mcore.checkpoint import Repository
 from mcore.training import NotFiniteError, TrainingError, check, train
+from mcore.training.data.loading import collate
+from mcore.training.data.samples import Samples
+from mcore.training.settings import Unrolled
+from mcore.training.unrolled import result as unroll
 from tests.training import tiny
 
 
@@ -194,6 +199,63 @@ def test_norms_over_processes_are_refused_on_a_cpu_in_our_words():
             runtime=two,
             fingerprint={},
         )
+
+
+# --- what is compiled
+
+
+def test_a_network_that_is_to_be_compiled_is(tmp_path):
+    from torch._dynamo.utils import counters
+
+    net, other = tiny.net(), tiny.net()
+    for one in (net, other):
+        one.encoder[3] = mcore.Identity()  # a compiled dropout draws otherwise
+    given = {"steps": 2, "recompute": ["encoder"], "optimiser": {"type": "SGD", "lr": 0.1}}
+    counters.clear()
+    torch.compiler.reset()
+
+    compiled = run(tmp_path / "a", net=net, compile={"backend": "aot_eager"}, **given)
+
+    assert counters["stats"]["unique_graphs"] >= 2  # to train, and to judge
+    plain = run(tmp_path / "b", net=other, **given)
+    assert list(compiled.net.state_dict()) == list(plain.net.state_dict())
+    for name, value in plain.net.state_dict().items():
+        torch.testing.assert_close(compiled.net.state_dict()[name], value, rtol=1e-4, atol=1e-5)
+
+
+# --- what is fed back
+
+
+class Again(tiny.Net):
+    """It takes its two channels of outputs beside the image."""
+
+    def __init__(self):
+        super().__init__()
+        self.encoder[0] = mcore.Conv2d(3, 4, 3, padding=1)
+
+
+def test_an_unrolled_network_is_judged_by_what_it_gives_at_last(tmp_path):
+    torch.manual_seed(0)
+    unrolled = {"steps": 2}
+
+    result = run(tmp_path, net=Again(), unrolled=unrolled, log={"pictures": 2}, metrics="iou")
+
+    samples = Samples(tiny.Blobs(8), seed=0)
+    batch = collate([samples[0, index] for index in range(8)])
+    last = unroll(result.net, batch["image"], Unrolled(**unrolled))
+    expected = torch.nn.functional.cross_entropy(last, batch["mask"]).item()
+    assert result.metrics["validation.loss"] == pytest.approx(expected, rel=1e-5)
+
+
+def test_a_label_out_of_range_is_told_of_an_unrolled_network_too(tmp_path):
+    class Odd(tiny.Blobs):
+        def read(self, index, random):
+            sample = super().read(index, random)
+            sample["mask"][0, 0] = 7
+            return sample
+
+    with pytest.raises(TrainingError, match=r"blob-\d+: the label 7 .* none of the 2 classes"):
+        run(tmp_path, net=Again(), unrolled={"steps": 2}, data={"train": Odd(24)})
 
 
 # --- what is no number
