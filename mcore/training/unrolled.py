@@ -89,7 +89,7 @@ def passes(net: torch.nn.Module, image: Tensor, unrolled: Unrolled) -> Iterator[
             given = _joined(outputs)
             _check(inner, given, image, beside=beside)
             given = given.detach() if unrolled.detach else given
-            fed = torch.cat([image, given.to(image.dtype)], 1) if beside else given
+            fed = torch.cat([image, given], 1) if beside else given
 
 
 def _numbered(net: torch.nn.Module, steps: int) -> bool:

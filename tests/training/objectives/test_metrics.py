@@ -174,6 +174,46 @@ def test_what_a_loss_leaves_out_a_metric_leaves_out(scores, samples):
     assert told("accuracy", scores, samples, losses=losses) == {"accuracy": pytest.approx(float(wanted))}
 
 
+def test_a_metric_may_leave_out_another_label_than_the_loss(scores, samples):
+    losses, mask = {"type": "cross_entropy", "ignore_index": 0}, samples["mask"]
+    wanted = (scores.argmax(1) == mask)[mask != 1].float().mean()
+
+    got = told({"type": "Accuracy", "ignore_index": 1}, scores, samples, losses=losses)
+
+    assert got == {"accuracy": pytest.approx(float(wanted))}
+
+
+def test_half_precise_outputs_are_judged_in_float32():
+    x, y = torch.rand(1, 1, 8, 8).bfloat16(), torch.rand(1, 1, 8, 8)
+
+    assert told("mse", x, {"image": y}, losses="l1") == told("mse", x.float(), {"image": y}, losses="l1")
+
+
+def test_the_name_of_a_class_says_its_task(samples):
+    scores, mask = torch.randn(4, 2, 6, 6), (samples["mask"] > 0).long()
+
+    got = told("BinaryAccuracy", scores, {**samples, "mask": mask})
+
+    assert got == {"binary_accuracy": told("accuracy", scores, {**samples, "mask": mask})["accuracy"]}
+
+
+def test_regions_of_shares_of_classes_are_those_of_the_largest(scores, samples):
+    shares = torch.nn.functional.one_hot(samples["mask"], 3).movedim(-1, 1) * 0.8 + 0.1
+
+    assert told("MeanIoU", scores, {**samples, "mask": shares}) == told("MeanIoU", scores, samples)
+
+
+def test_a_metric_of_monai_is_given_channels_that_are_labels_by_themselves():
+    monai = pytest.importorskip("monai.metrics")
+    scores, mask = torch.randn(2, 3, 6, 6), torch.randint(0, 2, (2, 3, 6, 6)).float()
+    wanted = monai.DiceMetric()
+    wanted((scores > 0).float(), mask)
+
+    got = told("monai.DiceMetric", scores, {"image": scores, "mask": mask}, losses="binary_cross_entropy")
+
+    assert got == {"dice_metric": pytest.approx(float(wanted.aggregate()))}
+
+
 # --- batches, heads
 
 
@@ -203,6 +243,17 @@ def test_metrics_of_several_heads_have_the_head_before_their_name():
     judged.update(net(samples["image"]), samples)
 
     assert list(judged.compute()) == ["mask.iou", "label.accuracy"]
+
+
+def test_a_head_that_validation_does_not_have_is_not_judged(scores, samples):
+    net = torch.nn.Identity()
+    losses = {"mask": "cross_entropy", "auxiliary": {"type": "cross_entropy", "target": "mask"}}
+    judged = metrics({"mask": "iou", "auxiliary": "iou"}, losses, net)
+    net.eval()
+
+    judged.update({"mask": scores}, samples)
+
+    assert list(judged.compute()) == ["mask.iou"]
 
 
 def test_nothing_to_judge_by_gives_nothing(scores, samples):

@@ -182,6 +182,17 @@ def test_what_a_library_refuses_is_told_with_the_loss_and_the_shapes(samples):
         objective({"type": "monai.DiceLoss", "target": "mask"})(torch.randn(2, 3, 6, 6), samples)
 
 
+def test_memory_that_runs_out_in_a_loss_is_told_as_that(monkeypatch):
+    def greedy(output, target):
+        raise torch.OutOfMemoryError("too large")
+
+    module = types.ModuleType("own_losses")
+    module.greedy = greedy
+    monkeypatch.setitem(sys.modules, "own_losses", module)
+    with pytest.raises(torch.OutOfMemoryError, match=r"^too large$"):
+        objective("own_losses:greedy")(torch.zeros(2), {"image": torch.zeros(2)})
+
+
 # --- heads
 
 

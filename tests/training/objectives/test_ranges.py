@@ -61,6 +61,13 @@ def test_whole_numbers_that_are_no_labels_may_be_any(samples):
     check("l1", samples)
 
 
+def test_labels_of_a_loss_of_a_part_are_not_held_against_the_outputs_classes(samples):
+    samples["mask"][:] = 7
+    net = torch.nn.Sequential(torch.nn.Conv2d(1, 9, 1), torch.nn.Conv2d(9, 3, 1))
+
+    check_targets(net(samples["image"]), samples, objective({"type": "cross_entropy", "of": "0"}, net))
+
+
 def test_the_label_of_a_whole_image_is_told_without_a_place():
     net, samples = Heads(), batch()
     samples["label"][1] = 9

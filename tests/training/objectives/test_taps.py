@@ -90,6 +90,17 @@ def test_only_the_first_samples_of_a_part_count_where_a_number_is_given(samples)
     torch.testing.assert_close(got, net.encoder(samples["image"][:2]).var(0).mean())
 
 
+def test_losses_are_in_the_mode_of_the_network(samples):
+    net = Autoencoder()
+    told, single = objective(OF_CODE, net), {"image": samples["image"][:1]}
+    with pytest.raises(TrainingError, match="a single sample has no variance"):
+        told(net(single["image"]), single)
+
+    net.eval()
+
+    assert told(net(single["image"]), single)[0] == 0
+
+
 def test_closing_takes_every_hook_off(samples):
     net = Autoencoder()
     told = objective(OF_CODE, net)

@@ -116,6 +116,22 @@ def test_a_dynamic_rsunet_learns_to_clean_a_toy_volume():
     assert parts["dice"] < 0.2
 
 
+def test_a_network_wrapped_for_several_processes_is_seen_through():
+    class Wrapped(nn.Module):
+        def __init__(self, module):
+            super().__init__()
+            self.module = module
+
+        def forward(self, *args, **kwargs):
+            return self.module(*args, **kwargs)
+
+    net = dynamic_rsunet([4, 8], unroll=2, in_channels=2, out_channels=1)
+
+    result(Wrapped(net), torch.rand(1, 1, 2, 8, 8), Unrolled(steps=2))
+
+    assert [norm.num_batches_tracked.item() for norm in net.final.norm] == [1, 1]
+
+
 @pytest.mark.parametrize(
     ("net", "image", "match"),
     [
