@@ -67,9 +67,9 @@ class Bar(Face):
         bar = type("bar", (tqdm,), {"monitor_interval": 0})
         # How often is the reporter's choice.
         always = {"mininterval": 0, "miniters": 0}
-        # A terminal that tells no width, as in some containers, would get an empty bar.
-        width: dict[str, Any] = {"dynamic_ncols": True} if _columns(file) else {"ncols": 80}
-        self._bar = bar(total=total, initial=first_step, desc=title, unit="step", file=file, **always, **width)
+        self._bar = bar(
+            total=total, initial=first_step, desc=title, unit="step", file=file, dynamic_ncols=True, **always
+        )
 
     def show(self, progress: Progress) -> None:
         self._bar.set_postfix_str(", ".join(_words(progress.numbers)), refresh=False)
@@ -232,14 +232,6 @@ def _face(total: int, title: str, *, mode: str, first_step: int, file: TextIO) -
     if mode == "quiet":
         return None
     return Plain(title, file=file) if mode == "plain" else Json(title, file=file)
-
-
-def _columns(file: TextIO) -> int:
-    """How wide a terminal is; 0 where that isn't known."""
-    try:
-        return os.get_terminal_size(file.fileno()).columns
-    except OSError:
-        return 0
 
 
 def _words(numbers: Mapping[str, float]) -> list[str]:

@@ -47,6 +47,14 @@ def test_ticks_are_few_round_numbers_within_the_range(one, other):
     assert all(low - slack <= tick <= high + slack for tick in ticks)
 
 
+@pytest.mark.parametrize(
+    ("low", "high", "ticks"),
+    [(0.0, 4.5, [0, 1, 2, 3, 4]), (0.0, 9.0, [0, 2, 4, 6, 8]), (-12.0, 11.0, [-10, -5, 0, 5, 10])],
+)
+def test_ticks_are_multiples_of_one_two_or_five(low, high, ticks):
+    assert _round(low, high, 5) == ticks
+
+
 def test_a_hundred_thousand_points_are_thinned_and_none_is_lost_sight_of():
     values = [1.0 + 0.1 * (at % 2) for at in range(100_000)]
     values[777] = 3.0
