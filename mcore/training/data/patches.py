@@ -72,7 +72,7 @@ class Volume:
 
     @property
     def arrays(self) -> dict[str, Any]:
-        """zarr's arrays; opened anew after a fork, for its threads don't come along."""
+        """zarr's arrays; opened anew after a fork, which connections to a store over a network don't outlive."""
         if self._opened is None or self._opened[0] != os.getpid():
             self._opened = os.getpid(), {key: _array(place) for key, place in self.places.items()}
         return self._opened[1]

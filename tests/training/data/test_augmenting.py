@@ -78,10 +78,12 @@ def test_a_mask_of_a_volume_moves_with_it(typed):
     assert apart(sample, 32) < 2
 
 
-def test_masks_keep_their_type_and_have_no_new_numbers():
-    mask = torch.where(COLUMNS > 15, 7, 2)
+@pytest.mark.parametrize(("name", "shape"), [("RandomAffine", (32, 32)), ("RandomAffine3D", (8, 16, 16))])
+def test_masks_keep_their_type_and_have_no_new_numbers(name, shape):
+    mask = torch.where(torch.arange(shape[-1]) > shape[-1] // 2, 7, 2).expand(shape)
+    sample = {"image": torch.zeros(1, *shape), "mask": mask, "name": "halves"}
 
-    changed = augment({"type": "RandomAffine", "degrees": 30.0, "p": 1.0})(ramp(mask=mask), 1)["mask"]
+    changed = augment({"type": name, "degrees": 30.0, "p": 1.0})(sample, 1)["mask"]
 
     assert changed.dtype == torch.int64
     assert set(changed.unique().tolist()) <= {0, 2, 7}

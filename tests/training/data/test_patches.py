@@ -164,6 +164,16 @@ def test_opened_arrays_do_not_travel_to_workers(base):
     assert read(again, 0)["image"].tolist() == read(source, 0)["image"].tolist()
 
 
+def test_arrays_are_opened_anew_in_a_process_that_was_forked(base, monkeypatch):
+    volume = patches(base, grid=True).volumes[0]
+    before = volume.arrays
+    assert volume.arrays is before
+
+    monkeypatch.setattr("os.getpid", lambda: 1)
+
+    assert volume.arrays is not before
+
+
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
