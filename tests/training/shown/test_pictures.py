@@ -102,6 +102,14 @@ def test_names_are_no_formulas_and_letters_that_the_font_lacks_warn_nobody(tmp_p
     assert (tmp_path / "a.png").exists()
 
 
+def test_a_users_warnings_stay_as_they_were(tmp_path):
+    before = list(warnings.filters)
+
+    draw(tmp_path / "a.png", batch(1), {}, targets={})
+
+    assert warnings.filters == before
+
+
 def test_the_same_batch_gives_the_same_picture(tmp_path):
     images = batch(2)
 
