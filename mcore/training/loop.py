@@ -17,7 +17,7 @@ from mcore.training import optimisers, state
 from mcore.training.averaging import EMA
 from mcore.training.data.loading import training_loader, validation_batches
 from mcore.training.data.sampling import Order
-from mcore.training.errors import TrainingError
+from mcore.training.errors import NotFiniteError, TrainingError
 from mcore.training.keeping import Keeper
 from mcore.training.objectives.metrics import Metrics
 from mcore.training.objectives.objective import Objective
@@ -178,6 +178,9 @@ class Trainer:
                     self._epoch(self.step // self.per_epoch)
             reason = self.reason or "done"
             self._tell("end", reason=reason, seconds=time.perf_counter() - start, metrics=self.metrics)
+        except NotFiniteError as error:
+            self._tell("end", reason=str(error), seconds=time.perf_counter() - start, metrics=self.metrics)
+            raise
         finally:
             self.reporter.close()
         return reason
@@ -341,15 +344,16 @@ class Trainer:
             outputs = self.stepper.judged(moved["image"])
             if not count:
                 continue  # a shard of the network had to be there; the batch is another process's
-            outputs, moved, batch = (first_of(value, count) for value in (outputs, moved, batch))
-            check_targets(outputs, batch, self.objective)
-            loss, parts = self.objective(outputs, moved)
+            batch = first_of(batch, count)
+            check_targets(first_of(outputs, count), batch, self.objective)
+            # Whole, with the number that counts: what losses `of` a part are computed of is as long as the batch.
+            loss, parts = self.objective(outputs, moved, count=count)
             self.watch.judge(loss, batch)
             for name, value in {"loss": loss, **parts}.items():
                 sums[name] = sums.get(name, 0.0) + value.detach().to(self.runtime.exact) * count
             self.judges.update(outputs, moved, count)
             if not seen:
-                self._draw(epoch, batch, outputs)
+                self._draw(epoch, batch, first_of(outputs, count))
             seen += count
         # A process that saw none still takes part in the mean.
         names = self.runtime.agree(sorted(sums))

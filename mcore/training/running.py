@@ -288,7 +288,8 @@ class _Job:
 
         log = Log(self.out, tensorboard=self.settings.log.tensorboard, resume_step=trainer.step if resumed else None)
         told = self.told(trainer)
-        _write(self.out / "config.yaml", yaml.safe_dump(self.read.data, sort_keys=False, allow_unicode=True))
+        text = yaml.safe_dump(self.read.data, sort_keys=False, allow_unicode=True)
+        _write(self.out / "config.yaml", f"# Relative paths start from {self.base.absolute()}\n{text}")
         _write(self.out / "model.json", json.dumps(self.anatomy, indent=1))
         log.write(
             event="start",
@@ -331,7 +332,14 @@ class _Job:
         from mcore.training import state
         from mcore.training.shown import logs, report
 
-        reason = trainer.fit(log)
+        try:
+            reason = trainer.fit(log)
+        except BaseException:
+            if log is not None:
+                # Whoever looks why it ended finds a page; what went wrong is told whatever becomes of that.
+                with contextlib.suppress(OSError, ImportError):
+                    report.write(self.out)
+            raise
         result = trainer.result()
         page, history = None, []
         if trainer.runtime.first:

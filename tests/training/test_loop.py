@@ -344,3 +344,19 @@ def test_a_label_out_of_range_names_the_file_and_the_classes(tmp_path):
 def test_a_batch_larger_than_the_data_is_refused(tmp_path):
     with pytest.raises(TrainingError, match="24 samples, fewer than one step takes"):
         run(tmp_path, batch=32)
+
+
+def test_a_run_that_broke_off_has_a_page_that_says_why(tmp_path):
+    with pytest.raises(NotFiniteError):
+        run(tmp_path, data={"train": Poisoned(24)})
+
+    assert events(tmp_path)[-1]["reason"].startswith("step ")
+    assert "NaN or an infinity stands in blob-5" in (tmp_path / "report.html").read_text()
+
+
+def test_a_loss_of_a_part_counts_the_samples_that_count(tmp_path):
+    losses = ["cross_entropy", {"type": "InformationBottleneck", "of": "encoder", "beta": 1.0}]
+
+    result = run(tmp_path, losses=losses, validation=11)
+
+    assert result.history[-1]["metrics"]["information_bottleneck"] > 0
