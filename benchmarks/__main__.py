@@ -11,7 +11,7 @@ import sys
 QUESTIONS = (
     "exporting", "calling", "zoo", "plain", "microscopy", "tiles", "starting", "spinning", "table",
     "checkpoints_speed",
-    "checkpoints_search", "training",
+    "checkpoints_search", "training", "autoencoder",
 )  # fmt: skip
 COLUMNS = ("question", "side", "ms", "megabytes", "ratio", "nodes", "over_ms", "goal")
 

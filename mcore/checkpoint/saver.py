@@ -106,6 +106,10 @@ class Saver:
         why = self._why(values, step, held)
         if not why:
             return None
+        # A training that was killed after this was saved, and goes on from before it, comes here again.
+        again = [one.id for one in held if values and step is not None and (one.step, one.values) == (step, values)]
+        if again:
+            return again[-1]
         try:
             id = self.repo.save(
                 net, metrics=self._metrics(metrics, values), rule=", ".join(why), **self._told(told, step)

@@ -150,7 +150,7 @@ class _Job:
         self.settings: Settings = settings_of(self.read)
         if data is None and self.settings.data is None:
             raise configuration.ConfigError([self.read.mistake(("train",), "no data: give train.data")])
-        self.net, self.data = net, dict(data or {})
+        self.net, self.data, self.fresh = net, dict(data or {}), False
         for name in self.data:
             if name not in _DATA:
                 raise TrainingError(f"data: nothing reads {name!r}; there are {' and '.join(map(repr, _DATA))}.")
@@ -167,7 +167,7 @@ class _Job:
         from mcore.training.loop import Trainer
         from mcore.training.runtime import Runtime
         from mcore.training.starting import begin
-        from mcore.training.state import fingerprint
+        from mcore.training.state import FILE, fingerprint
 
         settings = self.settings
         training, validation = self._samples()
@@ -176,7 +176,10 @@ class _Job:
             with runtime.random_apart():
                 mcore.manual_seed(settings.seed)
                 net = self._network()
-            self.started = "" if settings.start is None else begin(net, settings.start, self.base)
+            self.started = ""
+            # A run that goes on has its weights; what it once started from may be gone.
+            if settings.start is not None and (self.fresh or not (self.out / FILE).exists()):
+                self.started = begin(net, settings.start, self.base)
             with self._placed():
                 return Trainer(
                     net,
@@ -241,6 +244,7 @@ class _Job:
     @contextlib.contextmanager
     def prepared(self, *, fresh: bool, progress: str) -> Iterator[tuple[Trainer, Any]]:
         """The training and its log, while no other process may train in its folder."""
+        self.fresh = fresh
         trainer = self.trainer(progress=progress)
         runtime = trainer.runtime
         try:
@@ -274,7 +278,10 @@ class _Job:
             lock.release()
 
     def _clear(self) -> None:
-        """Takes away what a run left, but for its checkpoints: these are a repository's, and old ones stay."""
+        """Takes away what a run left. Its checkpoints are deleted as a repository does, until `gc` to be restored: the
+        best of another run would be the best of this one, too. Those in a repository that runs share stay.
+        """
+        from mcore.checkpoint import Repository
         from mcore.training.shown.logs import NAME
         from mcore.training.state import FILE
 
@@ -282,6 +289,11 @@ class _Job:
             (self.out / name).unlink(missing_ok=True)
         for picture in (self.out / "pictures").glob("epoch-*.png"):
             picture.unlink()
+        own = self.out / "checkpoints"
+        if self.settings.checkpoints.repository is None and own.exists():
+            repo = Repository(own, create=False)
+            for id in repo.ids():
+                repo.delete(id)
 
     def _begin(self, trainer: Trainer, resumed: bool) -> Any:
         from mcore.training.shown.logs import Log

@@ -66,6 +66,15 @@ def test_the_best_few_stay_and_the_others_are_deleted(repo):
     assert len(repo.ids(deleted=True)) == 4
 
 
+def test_a_step_that_comes_again_after_a_kill_is_not_saved_twice(repo):
+    first = saver(repo, keep=2)(None, metrics={"miou": 0.5}, step=10)
+
+    again = saver(repo, keep=2)(None, metrics={"miou": 0.5}, step=10)
+
+    assert again == first
+    assert values(repo) == [0.5]
+
+
 def test_a_rule_of_min_keeps_the_lowest(repo):
     assert fed(saver(repo, "min:loss", keep=1), 3, 2, 2.5, 1, name="loss") == [True, True, False, True]
     assert values(repo, "loss") == [1]

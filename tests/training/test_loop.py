@@ -254,13 +254,26 @@ def test_more_epochs_go_on_from_where_it_ended(tmp_path):
     tiny.same(longer.net.state_dict(), whole.net.state_dict())
 
 
-def test_fresh_starts_over_and_keeps_the_checkpoints(tmp_path):
+def test_fresh_starts_over_and_its_checkpoints_are_its_own(tmp_path):
     first = run(tmp_path)
     again = run(tmp_path, fresh=True, seed=3)
 
+    repo = Repository(tmp_path / "checkpoints")
     assert not torch.equal(first.net.head.weight, again.net.head.weight)
-    assert len(Repository(tmp_path / "checkpoints").ids()) > 1
+    assert first.best not in repo.ids()
+    assert first.best in repo.ids(deleted=True)
+    assert again.best in repo.ids()
     assert sum(one["event"] == "start" for one in events(tmp_path)) == 1
+
+
+def test_a_run_that_goes_on_needs_no_more_what_it_started_from(tmp_path):
+    file = tmp_path / "start.safetensors"
+    mcore.save(tiny.net().state_dict(), file)
+    start = {"start": {"file": str(file)}}
+    run(tmp_path / "run", epochs=1, **start)
+    file.unlink()
+
+    assert run(tmp_path / "run", epochs=2, **start).history[-1]["epoch"] == 1
 
 
 def test_a_run_of_another_configuration_is_refused_and_stays(tmp_path):
