@@ -428,13 +428,21 @@ def test_a_saver_that_was_killed_before_it_pruned_is_put_in_order_by_the_next(tm
     assert repo.record(f"{ADDRESS}@best").values == {"miou": 2.0}
 
 
+def records_of(folder):
+    return sum(1 for _ in (folder / "records").rglob("*.json"))
+
+
 @pytest.mark.long
 def test_killed_at_any_moment_every_checkpoint_is_whole_and_the_best_is_there(tmp_path):
     chance = np.random.default_rng(0)
     first = 0
     for _ in range(20):
+        before = records_of(tmp_path)
         process = child(tmp_path, first=first, last=first + 10_000)
-        time.sleep(float(chance.uniform(0.8, 2.0)))
+        # However long it takes to start: nothing is written before.
+        while process.poll() is None and records_of(tmp_path) == before:
+            time.sleep(0.01)
+        time.sleep(float(chance.uniform(0.0, 0.5)))
         process.kill()
         process.wait()
         repo = Quick(tmp_path)
