@@ -27,6 +27,8 @@ _LAUNCHERS = (
 )
 # Modules that are sharded by themselves have so many parameters at least: smaller ones cost more talk than they save.
 _WORTH_SHARDING = 100_000
+# One that holds more of the network is taken apart, so that the whole is never in one place at once.
+_LARGEST_SHARE = 0.25
 
 
 @dataclass
@@ -222,18 +224,34 @@ def _device(name: str, local: int) -> torch.device:
     return device
 
 
-def _units(net: torch.nn.Module) -> Iterator[torch.nn.Module]:
-    """What is gathered and freed by itself: the largest modules below the parts that are called as one."""
+def _units(net: torch.nn.Module, whole: int | None = None) -> Iterator[torch.nn.Module]:
+    """What is gathered and freed by itself, a stage or a block: the largest modules that are called as one and hold no
+    more than a share of the network.
+
+    >>> blocks = [torch.nn.Sequential(torch.nn.Linear(400, 400), torch.nn.ReLU()) for _ in range(8)]
+    >>> [type(unit).__name__ for unit in _units(torch.nn.Sequential(torch.nn.ModuleList(blocks)))]
+    ['Sequential', 'Sequential', 'Sequential', 'Sequential', 'Sequential', 'Sequential', 'Sequential', 'Sequential']
+    >>> [type(unit).__name__ for unit in _units(torch.nn.Sequential(*blocks[:2]))]
+    ['Linear', 'Linear']
+    """
+    whole = _numbers(net) if whole is None else whole
     for child in net.children():
-        if isinstance(child, torch.nn.ModuleList | torch.nn.ModuleDict) or _holds_lists(child):
-            yield from _units(child)
-        elif sum(parameter.numel() for parameter in child.parameters()) >= _WORTH_SHARDING:
-            yield child
+        own = _numbers(child)
+        if own < _WORTH_SHARDING:
+            continue
+        listed = isinstance(child, torch.nn.ModuleList | torch.nn.ModuleDict)
+        # Layers of torch may use what they hold without calling it.
+        within = listed or (own > whole * _LARGEST_SHARE and not _is_layer(child))
+        units = list(_units(child, whole)) if within else []
+        yield from units if units or listed else [child]
 
 
-def _holds_lists(module: torch.nn.Module) -> bool:
-    """Whether a module is a frame for stages, which are called one by one."""
-    return len(list(module.children())) > 1 and not isinstance(module, torch.nn.Sequential)
+def _numbers(module: torch.nn.Module) -> int:
+    return sum(parameter.numel() for parameter in module.parameters())
+
+
+def _is_layer(module: torch.nn.Module) -> bool:
+    return type(module).__module__.startswith("torch.nn.") and not isinstance(module, torch.nn.Sequential)
 
 
 __all__ = ["Runtime", "placed_as", "whole"]
