@@ -76,11 +76,11 @@ def started(
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
-        preexec_fn=_hear_interrupts,
+        preexec_fn=hear_interrupts,
     )
 
 
-def _hear_interrupts() -> None:
+def hear_interrupts() -> None:
     """For `preexec_fn`: a program hears Ctrl-C, though a shell that runs the tests in the background made them deaf."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 import mcore
+from tests.isolation import hear_interrupts
 from tools.cli import main
 
 pytestmark = pytest.mark.skipif(mcore.backend() != "torch", reason="training is the torch engine's")
@@ -189,7 +190,11 @@ def test_a_signal_ends_it_with_its_code_and_the_same_command_goes_on(folder, num
     ]
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
     process = subprocess.Popen(
-        [*command, "--set", "train.steps=100000"], env=environment, stderr=subprocess.PIPE, text=True
+        [*command, "--set", "train.steps=100000"],
+        env=environment,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=hear_interrupts,
     )
     log = folder / "runs" / "small" / "log.jsonl"
     deadline = time.monotonic() + 120
@@ -197,7 +202,10 @@ def test_a_signal_ends_it_with_its_code_and_the_same_command_goes_on(folder, num
         time.sleep(0.1)
 
     process.send_signal(number)
-    _, err = process.communicate(timeout=120)
+    try:
+        _, err = process.communicate(timeout=120)
+    finally:
+        process.kill()
 
     assert process.returncode == code, err
     last = log_of(log.parent)[-1]

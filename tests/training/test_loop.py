@@ -13,6 +13,7 @@ import torch
 import mcore
 from mcore.checkpoint import Repository
 from mcore.training import NotFiniteError, StateError, TrainingError, train
+from tests.isolation import hear_interrupts
 from tests.training import tiny
 
 
@@ -188,6 +189,7 @@ def start(out):
         [sys.executable, "-c", KILLED.format(out=str(out))],
         stderr=subprocess.PIPE,
         env=os.environ | {"PYTHONPATH": "."},
+        preexec_fn=hear_interrupts,
     )
 
 
