@@ -360,6 +360,8 @@ class _Job:
             log.close()
             history = [event for event in logs.events(self.out) if event["event"] == "validation"]
             page = report.write(self.out)
+        # All leave together: gloo's threads don't outlive a process whose peers are still talking to it.
+        trainer.runtime.wait()
         # One that was sharded can't compute without the other processes: what comes back is whole.
         net = trainer.net if trainer.keeper.plain is None else trainer.keeper.plain
         if trainer.ema is not None or net is not trainer.net:
