@@ -34,8 +34,8 @@ with tempfile.TemporaryDirectory() as out:
 
 def run(*, quick: bool = False) -> list[dict[str, Any]]:
     """Rows of the table."""
-    steps, rounds = (4, 1) if quick else (24, 5)
-    return [*_loops(steps, rounds), *_memory(steps), *_savings(max(steps // 3, 2))]
+    steps, rounds = (4, 1) if quick else (48, 5)
+    return [*_loops(steps, rounds), *_memory(steps), *_savings(max(steps // 6, 2))]
 
 
 def network() -> Any:
