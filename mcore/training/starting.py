@@ -7,11 +7,8 @@ from typing import Any
 
 import torch
 
-from mcore.training.errors import TrainingError
+from mcore.training.errors import TrainingError, listed
 from mcore.training.settings import Start
-
-# Names that a message lists at most.
-_TOLD = 5
 
 
 def begin(net: torch.nn.Module, start: Start, base: Path) -> str:
@@ -50,27 +47,23 @@ def _from_file(net: torch.nn.Module, file: Path, start: Start) -> str:
     wrong += [f"{name} isn't in the network" for name in given if name not in own]
     of = f" of {', '.join(start.parts)}" if start.parts else ""
     if not fitting:
-        raise TrainingError(f"train.start: {file} has nothing{of} that the network has; {_listed(wrong)}.")
+        raise TrainingError(f"train.start: {file} has nothing{of} that the network has; {listed(wrong, between='; ')}.")
     if wrong and start.strict:
         raise TrainingError(
-            f"train.start: {file} isn't of this network{of}: {_listed(wrong)}. With strict: false, what fits is loaded."
+            f"train.start: {file} isn't of this network{of}: {listed(wrong, between='; ')}. "
+            "With strict: false, what fits is loaded."
         )
     from mcore.exchange.bridge_torch import tensor_of
 
     with torch.no_grad():
         for name in fitting:
             own[name].copy_(tensor_of(given[name]))
-    left = f"; left: {_listed(wrong)}" if wrong else ""
+    left = f"; left: {listed(wrong, between='; ')}" if wrong else ""
     return f"{file}: {len(fitting)} of {len(own)} entries{of} loaded{left}"
 
 
 def _within(name: str, parts: list[str] | None) -> bool:
     return parts is None or any(name.startswith(f"{part}.") for part in parts)
-
-
-def _listed(texts: list[str]) -> str:
-    more = len(texts) - _TOLD
-    return "; ".join(texts[:_TOLD]) + (f"; and {more} more" if more > 0 else "")
 
 
 __all__ = ["begin"]

@@ -15,7 +15,7 @@ from typing import Any
 import torch
 
 from mcore.exchange.atomic import atomic_file
-from mcore.training.errors import StateError
+from mcore.training.errors import StateError, listed
 from mcore.training.runtime import placed_as, whole
 from mcore.training.settings import Settings
 
@@ -107,9 +107,7 @@ def set_network(net: torch.nn.Module, state: Mapping[str, torch.Tensor], where: 
         if name in state and state[name].shape != value.shape
     ]
     if wrong:
-        raise StateError(
-            f"{where}: of another network: {'; '.join(wrong[:5])}{f' and {len(wrong) - 5} more' if wrong[5:] else ''}."
-        )
+        raise StateError(f"{where}: of another network: {listed(wrong, between='; ')}.")
     with torch.no_grad():
         for name, value in own.items():
             value.copy_(placed_as(state[name], value))

@@ -13,10 +13,7 @@ import torch
 from torch.distributed.tensor import DTensor
 
 from mcore.training.data.samples import finite
-from mcore.training.errors import NotFiniteError
-
-# Names of samples that a message lists at most.
-_TOLD = 5
+from mcore.training.errors import NotFiniteError, listed
 
 
 class Watch:
@@ -51,7 +48,7 @@ class Watch:
         if not torch.isfinite(loss) and (wrong := finite(batch)):
             raise NotFiniteError(
                 f"validation after step {self.step}: the loss is {loss.item()}; a NaN or an infinity stands in "
-                f"{_listed(wrong)}: mend the file, or leave it out."
+                f"{listed(wrong)}: mend the file, or leave it out."
             )
 
     def check(self) -> None:
@@ -65,18 +62,13 @@ class Watch:
                 self._refuse(step, loss, names, wrong=None)
 
     def _refuse(self, step: int, loss: torch.Tensor, names: list[str], *, wrong: list[str] | None) -> NoReturn:
-        files = _listed(names) or "without names"
+        files = listed(names) or "without names"
         why = "look at these files, and at the learning rate"
         if wrong:
-            why = f"a NaN or an infinity stands in {_listed(wrong)}"
+            why = f"a NaN or an infinity stands in {listed(wrong)}"
         elif wrong is not None:
             why = "its samples are finite: try a smaller learning rate, a warmup, or train.clip"
         raise NotFiniteError(f"step {step}: the loss is {loss.item()}, of a batch of {files}; {why}.")
-
-
-def _listed(names: list[str]) -> str:
-    more = len(names) - _TOLD
-    return ", ".join(names[:_TOLD]) + (f" and {more} more" if more > 0 else "")
 
 
 def check_weights(net: torch.nn.Module, step: int) -> None:

@@ -62,12 +62,10 @@ def seeded_globals(seed: int) -> Iterator[None]:
     np.random.set_bit_generator(_NUMPYS)  # type: ignore[attr-defined]
     np.random.seed(seed % 2**32)
     random.seed(seed)
-    torchs = torch.get_rng_state()
-    torch.default_generator.manual_seed(seed)
     try:
-        yield
+        with seeded_torch(seed):
+            yield
     finally:
-        torch.set_rng_state(torchs)
         np.random.set_bit_generator(numpys)  # type: ignore[attr-defined]
         random.setstate(pythons)
 
