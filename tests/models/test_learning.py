@@ -100,6 +100,8 @@ def test_every_network_that_scores_pixels_or_images_learns():
     others = {
         *("Darknet", "YOLOv3", "YOLOv3Tiny", "YOLOv3SPP", "YOLOv4", "YOLOv4Tiny", "YOLOv4CSP", "YOLOv3-tiny"),
         *("YOLOv4-tiny", "RetinaNet", "FCOS", "SSD300", "CenterNet"),
+        # Gives images back, and has its own: tests/models/test_autoencoder.py.
+        "AutoEncoder_CNNV3",
         # Volumes alone: tests/models/test_emvision.py.
         *(name for name, target in NAMES["network"].items() if ".emvision" in target or ".dtu2" in target),
         # Below; and what stands for a network in tests.

@@ -160,6 +160,8 @@ def test_a_plugin_registers_its_parts(tmp_path, monkeypatch, capsys):
         "    net = mcore.Conv2d(in_channels, 8, 3)\n    return net\n"
     )
     monkeypatch.syspath_prepend(str(tmp_path))
+    # Gone afterwards: other tests go through all that is registered, and look for its file.
+    monkeypatch.setitem(mcore.registry._registry.entries, ("", "my_backbone"), [])
     path = tmp_path / "net.yaml"
     path.write_text("model: {type: my_backbone}")
 

@@ -34,6 +34,9 @@ _KNOWN = re.compile(
     + r"|history\.json(\.damaged-\d+)?|test_data_set_\d+(/(input|output)_\d+\.pb)?|\.history\.json\..*\.tmp"
 )
 
+# How a folder is called while it is being filled: mcore/exchange/atomic.py.
+_BEGUN = re.compile(r"\.(.+)\.\d+-[0-9a-f]+\.tmp")
+
 
 @dataclass(frozen=True)
 class State:
@@ -164,6 +167,12 @@ def clean(folder: Path) -> None:
     with locked(folder, wait=False) as held:
         if held:
             _sweep(folder)
+
+
+def clean_within(parent: Path) -> None:
+    """As `clean`, for every folder in `parent` that had begun, whatever its name."""
+    for name in sorted({found[1] for path in parent.glob(".*.tmp") if (found := _BEGUN.fullmatch(path.name))}):
+        clean(parent / name)
 
 
 def _sweep(folder: Path) -> None:

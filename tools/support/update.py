@@ -200,19 +200,25 @@ class _Run:
         if not rows:
             return
         self.changes.begin()
+        from tools.support import folder
+
         options, bar = self.options, _bar(len(rows), shown=self.options.progress)
-        with bar, Crew(options.jobs, options.memory, modules=tuple(options.plugins)) as crew:
-            # Which blocks most architectures have is known when these are made.
-            for batch in (
-                lambda: [row for row in rows if row.kind not in LAYERS],
-                lambda: by_frequency(rows, self.rows.values()),
-            ):
-                for row in batch():
-                    self._begin(crew, row, again=row.key in why)
-                for outcome in crew.outcomes():
-                    self._heard(crew, outcome, why, bar)
-                    if time.monotonic() - self.written_at > _WRITTEN_EVERY:
-                        self._write()
+        try:
+            with bar, Crew(options.jobs, options.memory, modules=tuple(options.plugins)) as crew:
+                # Which blocks most architectures have is known when these are made.
+                for batch in (
+                    lambda: [row for row in rows if row.kind not in LAYERS],
+                    lambda: by_frequency(rows, self.rows.values()),
+                ):
+                    for row in batch():
+                        self._begin(crew, row, again=row.key in why)
+                    for outcome in crew.outcomes():
+                        self._heard(crew, outcome, why, bar)
+                        if time.monotonic() - self.written_at > _WRITTEN_EVERY:
+                            self._write()
+        finally:
+            # Whoever was killed, with the crew or alone, left half a folder beside its own.
+            folder.clean_within(self.artifacts)
 
     def _begin(self, crew: Crew, row: Wanted, *, again: bool) -> None:
         """Asks for the artifact of a row; where it is there and is that of today, for its checks."""
