@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import itertools
 import os
 import time
@@ -15,21 +16,21 @@ import torch
 
 from mcore.training import optimisers, state
 from mcore.training.averaging import EMA
-from mcore.training.data.loading import training_loader, validation_batches
+from mcore.training.data.loading import training_loader
 from mcore.training.data.sampling import Order
 from mcore.training.errors import NotFiniteError, TrainingError
 from mcore.training.keeping import Keeper
 from mcore.training.objectives.metrics import Metrics
 from mcore.training.objectives.objective import Objective
-from mcore.training.objectives.ranges import check_targets
 from mcore.training.recompute import recomputed
 from mcore.training.runtime import Runtime
 from mcore.training.schedules import Plan
 from mcore.training.settings import Settings
 from mcore.training.shown.logs import Log
 from mcore.training.shown.reporter import Reporter
-from mcore.training.step import Batch, Done, Stepper, first_of, to_memory_format
+from mcore.training.step import Batch, Done, Stepper, to_memory_format
 from mcore.training.stopping import Patience, check_rules
+from mcore.training.validating import Validator
 from mcore.training.watching import Signals, Watch, check_weights
 
 # Why a training ended before its last step.
@@ -74,6 +75,8 @@ class Trainer:
         self.fingerprint, self.progress = fingerprint, progress
         self.training, self.validation = training, validation
         self.step, self.reason = 0, ""
+        # The signal that asked to stop, once all processes know of it.
+        self.stopping = 0
         # Steps since the last line of the log, and the seconds that they took.
         self._taken, self._seconds = 0, 0.0
         self.metrics: dict[str, float] = {}
@@ -108,7 +111,7 @@ class Trainer:
         if settings.compile is not None:
             self.net.compile(**settings.compile.model_dump())
         self.objective = Objective(settings.losses, self.net)
-        self.judges = Metrics(settings.metrics, self.objective, device=device)
+        metrics = Metrics(settings.metrics, self.objective, device=device)
         self.runtime.shard(self.net)
         self.optimiser = optimisers.optimiser_of(self.net, settings.optimiser, settings.parts)
         self.stepper = Stepper(
@@ -118,13 +121,14 @@ class Trainer:
         self.ema = None if settings.ema is None else EMA(self.net, settings.ema.decay)
         self.patience = None if settings.early_stopping is None else Patience(settings.early_stopping)
         self.watch, self.signals = Watch(device), Signals()
+        self.validator = Validator(self.validation, self.stepper, metrics, settings=settings, watch=self.watch)
         check_rules(
             {
                 "schedule": self.plan.metric,
                 "checkpoints.rule": settings.checkpoints.rule,
                 "early_stopping": None if self.patience is None else self.patience.settings.metric,
             },
-            None if self.validation is None else ["loss", *self.objective.names, *self.judges.names],
+            self.validator.names,
         )
 
     # --- the whole
@@ -227,6 +231,7 @@ class Trainer:
         elif self.validation is None:
             with self._averaged():
                 self._keep(epoch)
+        self._listen()
         self._save()
         self._heed()
 
@@ -262,6 +267,8 @@ class Trainer:
             self._note(done, epoch, lrs)
         else:
             self.reporter.update(self.step)
+        if due or self.runtime.world == 1:
+            self._listen()
 
     def _draw_anew(self) -> None:
         """Random numbers of this step, whatever was drawn before it, on this process."""
@@ -289,8 +296,7 @@ class Trainer:
     def _between(self, epoch: int) -> None:
         """After a step that isn't the epoch's last: a saved state, where one is due or somebody asked to stop."""
         every = self.settings.snapshot_every
-        stopping = self.signals.number is not None and self.runtime.world == 1
-        if stopping or (every and self.step % every == 0):
+        if self.stopping or (every and self.step % every == 0):
             self._check()
             self._save()
         self._heed()
@@ -304,13 +310,15 @@ class Trainer:
         self.watch.check()
         check_weights(self.net, self.step)
 
-    def _heed(self) -> None:
-        """Ends here where a signal asked to, in which case the state was just saved.
+    def _listen(self) -> None:
+        """Hears of a signal that came to any process: each of several hears it at another step, and all must save."""
+        self.stopping = self.runtime.greatest(self.signals.number or 0)
 
-        Of several processes each hears it at another step, so none can save: the last state stands.
-        """
-        if self.signals.number is not None:
+    def _heed(self) -> None:
+        """Ends here where a signal asked to, in which case the state was just saved."""
+        if self.stopping:
             self._tell("end", epoch=self.step // self.per_epoch, reason="stopped", seconds=0.0, metrics=self.metrics)
+            self.signals.number = self.signals.number or self.stopping
             self.signals.pass_on()
 
     # --- validation and saving
@@ -319,8 +327,8 @@ class Trainer:
         start = time.perf_counter()
         self.net.eval()
         with self._averaged():
-            self.metrics = {f"validation.{name}": value for name, value in self._judged(epoch).items()}
-            told = {name.removeprefix("validation."): value for name, value in self.metrics.items()}
+            told = self.validator(shown=functools.partial(self._draw, epoch))
+            self.metrics = {f"validation.{name}": value for name, value in told.items()}
             self._tell("validation", epoch=epoch, metrics=told, seconds=time.perf_counter() - start)
             self.reporter.say(f"epoch {epoch}: " + ", ".join(f"{name} {value:.4g}" for name, value in told.items()))
             self._keep(epoch)
@@ -331,48 +339,6 @@ class Trainer:
     def _averaged(self) -> Any:
         """A block in which the network has the average of its weights, where one is taken."""
         return contextlib.nullcontext() if self.ema is None else self.ema.applied()
-
-    @torch.no_grad()
-    def _judged(self, epoch: int) -> dict[str, float]:
-        """Losses and metrics of the validation data, over all processes."""
-        sums: dict[str, torch.Tensor] = {}
-        seen = 0
-        self.judges.reset()
-        self.runtime.level(self.net)
-        for batch, count in self._judging():
-            moved = self.stepper.moved(batch)
-            outputs = self.stepper.judged(moved["image"])
-            if not count:
-                continue  # a shard of the network had to be there; the batch is another process's
-            batch = first_of(batch, count)
-            check_targets(first_of(outputs, count), batch, self.objective)
-            # Whole, with the number that counts: what losses `of` a part are computed of is as long as the batch.
-            loss, parts = self.objective(outputs, moved, count=count)
-            self.watch.judge(loss, batch)
-            for name, value in {"loss": loss, **parts}.items():
-                sums[name] = sums.get(name, 0.0) + value.detach().to(self.runtime.exact) * count
-            self.judges.update(outputs, moved, count)
-            if not seen:
-                self._draw(epoch, batch, first_of(outputs, count))
-            seen += count
-        # A process that saw none still takes part in the mean.
-        names = self.runtime.agree(sorted(sums))
-        zero = torch.zeros(())
-        found = self.runtime.mean({name: sums.get(name, zero) / max(seen, 1) for name in names}, float(seen))
-        # What is decided by these numbers is decided alike, whatever was rounded otherwise elsewhere.
-        judged: dict[str, float] = self.runtime.agree({**found, **self.judges.compute()})
-        return judged
-
-    def _judging(self) -> Any:
-        if not hasattr(self, "_judged_by"):
-            self._judged_by = validation_batches(
-                self.validation,
-                batch=self.settings.batch // (self.settings.accumulate * self.runtime.world),
-                rank=self.runtime.rank,
-                world=self.runtime.world,
-                loader=self.settings.loader,
-            )
-        return self._judged_by
 
     def _draw(self, epoch: int, batch: Batch, outputs: Any) -> None:
         keys = {head: self.objective.target_of(head, batch) for head in self.objective.heads}

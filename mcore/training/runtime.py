@@ -100,12 +100,15 @@ class Runtime:
 
     # --- the network
 
-    def wrapped(self, net: torch.nn.Module) -> torch.nn.Module:
-        """What to call instead of `net`, so that gradients are those of all processes."""
+    def wrapped(self, net: torch.nn.Module, *, find_unused: bool = False) -> torch.nn.Module:
+        """What to call instead of `net`, so that gradients are those of all processes.
+
+        With `find_unused`, also where a step doesn't reach some parameters.
+        """
         if self.strategy != "ddp":
             return net
         ids = [self.device.index] if self.device.type == "cuda" else None
-        return torch.nn.parallel.DistributedDataParallel(net, device_ids=ids)
+        return torch.nn.parallel.DistributedDataParallel(net, device_ids=ids, find_unused_parameters=find_unused)
 
     def shard(self, net: torch.nn.Module) -> None:
         """Spreads the network's parameters over all processes, where the strategy is "fsdp": before an optimiser has
@@ -161,6 +164,14 @@ class Runtime:
             distributed.all_reduce(sums)
         *found, total = sums.tolist()
         return {name: value / max(total, 1e-12) for name, value in zip(names, found, strict=True)}
+
+    def greatest(self, number: int) -> int:
+        """The greatest of all processes' numbers."""
+        if self.world == 1:
+            return number
+        found = torch.tensor(number, device=self.device)
+        distributed.all_reduce(found, distributed.ReduceOp.MAX)
+        return int(found)
 
     def agree(self, value: Any) -> Any:
         """What the first process has, on all of them."""

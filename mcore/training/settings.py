@@ -231,6 +231,8 @@ class Settings(Section):
         strategy: "auto": one process, or where torchrun or SLURM started several, DDP; "ddp"; "fsdp" (FSDP2).
         device: "auto", "cpu", "cuda", "cuda:1", "mps", "xpu".
         sync_batchnorm: whether batch norms see the batch of all processes.
+        find_unused_parameters: whether DDP looks in each step for parameters that no loss reaches, and goes on without
+            them; it's slower, and torch asks for it where a part isn't used in some step.
         deterministic: torch's deterministic algorithms, and cuDNN's; slower on a GPU.
         name: of the run, in checkpoints and pages; by default its folder's.
     """
@@ -264,6 +266,7 @@ class Settings(Section):
     strategy: Literal["auto", "none", "ddp", "fsdp"] = "auto"
     device: str = "auto"
     sync_batchnorm: bool = False
+    find_unused_parameters: bool = False
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._+-]{0,49}$")] | None = None
 

@@ -24,8 +24,9 @@ FILE = "state.pt"
 # Keys of the configuration that a run may go on with after they changed: they don't alter what is computed.
 FREE = frozenset(
     {
-        "accumulate", "checkpoints", "compile", "cudnn_benchmark", "device", "early_stopping", "epochs", "loader",
-        "log", "metrics", "name", "recompute", "snapshot_every", "start", "steps", "strategy", "validate_every",
+        "accumulate", "checkpoints", "compile", "cudnn_benchmark", "device", "early_stopping", "epochs",
+        "find_unused_parameters", "loader", "log", "metrics", "name", "recompute", "snapshot_every", "start", "steps",
+        "strategy", "validate_every",
     }
 )  # fmt: skip
 

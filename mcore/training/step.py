@@ -54,12 +54,11 @@ class Stepper:
         self.net, self.objective, self.optimiser = net, objective, optimiser
         self.settings, self.runtime = settings, runtime
         self.scaler = torch.amp.GradScaler(runtime.device.type, enabled=settings.precision == "fp16")
-        self.call = runtime.wrapped(net)
+        self.wrap_again()
 
     def wrap_again(self) -> None:
-        """Has other parameters exchanged between processes, after some became trained."""
-        if self.runtime.strategy == "ddp":
-            self.call = self.runtime.wrapped(self.net)
+        """Has the parameters exchanged between processes that are trained now."""
+        self.call = self.runtime.wrapped(self.net, find_unused=self.settings.find_unused_parameters)
 
     def __call__(self, batches: Iterable[Batch], watch: Watch) -> Done:
         """A step with micro batches, each a tensor of the same number of samples, `accumulate` of them.

@@ -2,17 +2,22 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 
+import psutil
 import pytest
 import torch
 
 import mcore
 from mcore.training.data.loading import collate
 from mcore.training.data.samples import Samples
+from tests.isolation import started
 from tests.training import tiny
 
+ENVIRONMENT = os.environ | {"PYTHONPATH": "."}
 RUN = """
 import sys
 from tests.training import tiny
@@ -21,20 +26,27 @@ from mcore.training import train
 net = tiny.net(width={width})
 if not {norms}:
     net.encoder[1], net.encoder[3] = mcore.GroupNorm(2, {width}), mcore.Identity()  # no norm over the batch, no dropout
-given = dict(losses=["cross_entropy", "dice"], metrics="iou", ema={{"decay": 0.5}}, clip=1.0, snapshot_every=1)
-given |= dict(accumulate=2, parts={{"encoder": {{"frozen": 1}}}})
-given = tiny.config(epochs={epochs}, batch=8, strategy={strategy!r}, **given)
+given = dict(losses=["cross_entropy", "dice"], metrics="iou", ema={{"decay": 0.5}}, clip=1.0, snapshot_every={snapshot})
+if {spare}:
+    net.spare = mcore.Linear(2, 2)  # no loss reaches it
+    given |= dict(find_unused_parameters=True)
+given |= dict(accumulate={accumulate}, parts={{"encoder": {{"frozen": 1}}}}, log={log})
+given = tiny.config(epochs={epochs}, batch={batch}, strategy={strategy!r}, **given)
 train(given, out={out!r}, net=net, data=tiny.data(validation=7), progress="quiet")
 """
 
 
-def trained(out, *, processes=1, strategy="auto", epochs=2, width=4, norms=False):
-    code = RUN.format(out=str(out), strategy=strategy, epochs=epochs, width=width, norms=norms)
+def command(out, *, processes=1, **given):
+    usual = {"strategy": "auto", "epochs": 2, "batch": 8, "accumulate": 2, "snapshot": 1, "log": "{}", "width": 4,
+             "norms": False, "spare": False}  # fmt: skip
     file = out.with_suffix(".py")
-    file.write_text(code)
+    file.write_text(RUN.format(out=str(out), **usual | given))
     launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
-    command = [*(launcher if processes > 1 else [sys.executable]), str(file)]
-    done = subprocess.run(command, env=os.environ | {"PYTHONPATH": "."}, capture_output=True, text=True, timeout=280)
+    return [*(launcher if processes > 1 else [sys.executable]), str(file)]
+
+
+def trained(out, **options):
+    done = subprocess.run(command(out, **options), env=ENVIRONMENT, capture_output=True, text=True, timeout=280)
     assert done.returncode == 0, done.stderr
     return mcore.load(out / "weights.safetensors")
 
@@ -46,7 +58,8 @@ def close(one, other):
 
 
 def validations(out):
-    lines = [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
+    log = out / "log.jsonl"
+    lines = [json.loads(line) for line in log.read_text().splitlines()] if log.exists() else []
     return [line["metrics"] for line in lines if line["event"] == "validation"]
 
 
@@ -58,6 +71,13 @@ def test_two_processes_end_with_the_weights_and_metrics_of_one(tmp_path, strateg
     close(one, two)
     for alone, shared in zip(validations(tmp_path / "one"), validations(tmp_path / "two"), strict=True):
         assert shared == pytest.approx(alone, rel=1e-3)
+
+
+def test_a_part_that_no_loss_reaches_stays_as_it_was(tmp_path):
+    state = trained(tmp_path / "two", processes=2, strategy="ddp", spare=True)
+
+    assert state["spare.weight"].shape == (2, 2)
+    close(trained(tmp_path / "one", spare=True), state)
 
 
 @pytest.mark.parametrize("strategy", ["ddp", "fsdp"])
@@ -119,25 +139,7 @@ def test_a_launcher_that_says_half_is_told_what_is_missing(monkeypatch):
 
 def test_a_batch_that_processes_cannot_share_is_refused(tmp_path):
     with pytest.raises(AssertionError, match=r"can't be cut into 2 processes"):
-        trained_odd(tmp_path / "odd")
-
-
-def trained_odd(out):
-    code = (
-        RUN.replace("batch=8", "batch=7")
-        .replace("accumulate=2", "accumulate=1")
-        .format(out=str(out), strategy="ddp", epochs=1, width=4, norms=False)
-    )
-    out.with_suffix(".py").write_text(code)
-    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
-    done = subprocess.run(
-        [*launcher, str(out.with_suffix(".py"))],
-        env=os.environ | {"PYTHONPATH": "."},
-        capture_output=True,
-        text=True,
-        timeout=280,
-    )
-    assert done.returncode == 0, done.stderr
+        trained(tmp_path / "odd", processes=2, strategy="ddp", batch=7, accumulate=1)
 
 
 def test_a_device_that_is_not_there_is_refused():
@@ -146,3 +148,24 @@ def test_a_device_that_is_not_there_is_refused():
 
     with pytest.raises(TrainingError, match=r"train\.device='cuda:77' can't be used here"):
         Runtime.start("auto", "cuda:77")
+
+
+@pytest.mark.long
+@pytest.mark.parametrize(
+    ("number", "whom"), [(signal.SIGTERM, "launcher"), (signal.SIGINT, "launcher"), (signal.SIGTERM, "second")]
+)
+def test_a_signal_to_any_process_has_all_of_them_save_and_leave(tmp_path, number, whom):
+    options = {"processes": 2, "strategy": "ddp", "epochs": 40, "log": '{"every": 2}', "snapshot": None}
+    whole, out = trained(tmp_path / "whole", **options), tmp_path / "run"
+    running = started(command(out, **options), ENVIRONMENT)
+    while running.poll() is None and len(validations(out)) < 3:
+        time.sleep(0.01)
+
+    (running if whom == "launcher" else psutil.Process(running.pid).children()[1]).send_signal(number)
+    _, said = running.communicate(timeout=120)
+
+    last = json.loads((out / "log.jsonl").read_text().splitlines()[-1])
+    assert running.returncode != 0
+    assert (last["event"], last.get("reason")) == ("end", "stopped"), said
+    assert torch.load(out / "state.pt", weights_only=True)["step"] == last["step"]
+    close(whole, trained(out, **options))

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 
@@ -55,56 +53,4 @@ class Photographs(Source):
         return {"image": resized(square, self.size), "name": f"{self.names[number]} at {top},{left}"}
 
 
-def main() -> None:
-    """Judges a trained autoencoder by photographs that training never saw, beside what needs less or no training."""
-    import mcore
-    import models
-
-    folder = Path(sys.argv[1] if len(sys.argv) > 1 else "runs/photographs")
-    net = models.from_config(folder / "config.yaml")
-    net.load_state_dict(mcore.load(folder / "weights.safetensors"))
-    latent = net.actual_latent_size
-    patches, seen = _drawn("held_out", 240), _drawn("train", 4096)
-    with mcore.no_grad():
-        ours = net.eval()(mcore.from_numpy(patches)).numpy()
-    print(f"{len(patches)} squares of {', '.join(PARTS['held_out'])}, through {latent} of {patches[0].size} numbers")
-    rows = {
-        "the autoencoder": ours,
-        f"{latent} principal components": _by_components(seen, patches, latent),
-        "resampled, bicubic": _resampled(patches, latent),
-        "the mean of each": np.broadcast_to(patches.mean(axis=(2, 3), keepdims=True), patches.shape),
-    }
-    for title, made in rows.items():
-        print(f"{title:28} {psnr(made, patches):.2f} dB")
-
-
-def _drawn(part: str, count: int) -> np.ndarray:
-    photographs = Photographs(part, count)
-    return np.stack([photographs.read(index, np.random.default_rng(index))["image"] for index in range(count)])
-
-
-def psnr(made: np.ndarray, truth: np.ndarray) -> float:
-    """Peak signal-to-noise ratio of all pixels together, in decibels; the peak is 1."""
-    return float(-10 * np.log10(np.mean((made - truth) ** 2)))
-
-
-def _by_components(seen: np.ndarray, patches: np.ndarray, count: int) -> np.ndarray:
-    from sklearn.decomposition import PCA
-
-    fitted = PCA(count, svd_solver="randomized", random_state=0).fit(seen.reshape(len(seen), -1))
-    return fitted.inverse_transform(fitted.transform(patches.reshape(len(patches), -1))).reshape(patches.shape)
-
-
-def _resampled(patches: np.ndarray, count: int) -> np.ndarray:
-    """Made so small that at most `count` numbers are left, and large again."""
-    from PIL import Image
-
-    small, large = int(count**0.5), patches.shape[-1]
-    images = [Image.fromarray(patch[0]) for patch in patches]
-    return np.stack([np.asarray(one.resize((small, small), 3).resize((large, large), 3)) for one in images])[:, None]
-
-
 __all__ = ["PARTS", "Photographs"]
-
-if __name__ == "__main__":
-    main()
