@@ -49,10 +49,11 @@ def configuration(options: argparse.Namespace) -> dict[str, Any]:
     """What `mcore train --config` would read from a file."""
     with torch.device("meta"):
         net = create_autoencoder(options.preset, tuple(options.input_size), latent_strategy=options.latent_strategy)
+    sources = data(options)
     settings = {
-        "data": data(options),
+        "data": sources,
         "losses": "l1",
-        "metrics": ["psnr", "ssim"],
+        "metrics": ["psnr", "ssim"] if "validation" in sources else [],
         "epochs": options.epochs,
         "batch": options.batch_size,
         "accumulate": options.accumulation_steps,

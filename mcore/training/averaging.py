@@ -11,6 +11,9 @@ from collections.abc import Iterator, Mapping
 
 import torch
 
+# Steps after which no decay below 1 is shortened any more.
+_SETTLED = 10**12
+
 
 class EMA:
     """Exponential moving average of every number of a network's state: `mean += (1 - decay) * (now - mean)`.
@@ -59,8 +62,12 @@ class EMA:
         """The mean, by the names of the network's state: it loads into the network as it is."""
         return dict(self._mean)
 
-    def load_state_dict(self, state: Mapping[str, torch.Tensor]) -> None:
+    def load_state_dict(self, state: Mapping[str, torch.Tensor], *, steps: int | None = None) -> None:
         """Goes on from a mean that `state_dict` gave.
+
+        Args:
+            state: the mean.
+            steps: over how many it was taken (`ema.steps`); left out, so many that `decay` holds from the first on.
 
         Raises:
             KeyError: names differ; nothing was changed.
@@ -69,6 +76,7 @@ class EMA:
         if differing:
             raise KeyError(f"EMA: names differ from the network's: {', '.join(differing[:5])}")
         self._mean = {name: value.detach().clone() for name, value in state.items()}
+        self.steps = _SETTLED if steps is None else steps
 
     @contextlib.contextmanager
     def applied(self) -> Iterator[torch.nn.Module]:

@@ -18,7 +18,7 @@ from mcore.training import optimisers, state
 from mcore.training.averaging import EMA
 from mcore.training.data.loading import training_loader
 from mcore.training.data.sampling import Order
-from mcore.training.errors import NotFiniteError, TrainingError
+from mcore.training.errors import TrainingError
 from mcore.training.keeping import Keeper
 from mcore.training.objectives.metrics import Metrics
 from mcore.training.objectives.objective import Objective
@@ -92,17 +92,34 @@ class Trainer:
         self.total = settings.steps or (settings.epochs or 0) * self.per_epoch
         self.epochs = -(-self.total // self.per_epoch)
         self.keeper = Keeper(net, settings, out=out, runtime=runtime, task=task)
-        self._prepare()
+        # What is done to the network for the time of the training, to be undone.
+        self._borrowed = contextlib.ExitStack()
+        try:
+            self._prepare()
+        except BaseException:
+            self.release()
+            raise
+
+    def release(self) -> None:
+        """Gives the network back as it came: nothing listens to its parts, and those that stood still are free."""
+        self._borrowed.close()
 
     def _prepare(self) -> None:
         settings, device = self.settings, self.runtime.device
+        if settings.metrics and self.validation is None:
+            raise TrainingError(
+                "train.metrics: there is no validation data to measure; give some (train.data.validation), or leave "
+                "train.metrics out."
+            )
         if settings.deterministic:
             # cuBLAS looks at it once, when the first matrix is multiplied.
             os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
         to_memory_format(self.net, settings, sharded=self.runtime.strategy == "fsdp")
         self.net.to(device)
         self.net.train()
-        self._moving = [parameter for parameter in self.net.parameters() if parameter.requires_grad]
+        for parameter in self.net.parameters():
+            if parameter.requires_grad:
+                self._borrowed.callback(parameter.requires_grad_, True)
         self.still = optimisers.freeze(self.net, settings.parts, 0)
         if settings.sync_batchnorm and self.runtime.world > 1:
             if device.type == "cpu":
@@ -111,12 +128,15 @@ class Trainer:
         if settings.compile is not None:
             self.net.compile(**settings.compile.model_dump())
         self.objective = Objective(settings.losses, self.net)
+        self._borrowed.callback(self.objective.close)
         metrics = Metrics(settings.metrics, self.objective, device=device)
         self.runtime.shard(self.net)
         self.optimiser = optimisers.optimiser_of(self.net, settings.optimiser, settings.parts)
         self.stepper = Stepper(
             self.net, self.objective, optimiser=self.optimiser, settings=settings, runtime=self.runtime
         )
+        if not any(parameter.requires_grad for parameter in self.net.parameters()):
+            raise TrainingError("train.parts: in the first epoch every part is frozen; leave one that is trained.")
         self.plan = Plan(self.optimiser, settings.schedule, self.total)
         self.ema = None if settings.ema is None else EMA(self.net, settings.ema.decay)
         self.patience = None if settings.early_stopping is None else Patience(settings.early_stopping)
@@ -137,8 +157,17 @@ class Trainer:
         """Goes on from the state that the run's folder holds; whether there is one.
 
         Raises:
-            StateError: it can't be gone on from; nothing was changed.
+            StateError: it can't be gone on from, and nothing was changed; or processes found different ones.
         """
+        resumed = self._resume()
+        if self.runtime.greatest(self.step) != -self.runtime.greatest(-self.step):
+            raise state.StateError(
+                f"{self.out}: process {self.runtime.rank} goes on from step {self.step}, others from another one: the "
+                "run's folder has to be one that all nodes see. Give such a folder (--out)."
+            )
+        return resumed
+
+    def _resume(self) -> bool:
         found = state.read(self.out, self.fingerprint)
         if found is None:
             return False
@@ -152,10 +181,9 @@ class Trainer:
         self.plan.load_state_dict(found["schedule"])
         self.stepper.scaler.load_state_dict(found["scaler"])
         if self.ema is not None:
-            self.ema.steps = found["ema"]["steps"]
-            with torch.no_grad():
-                for name, value in self.ema.state_dict().items():
-                    value.copy_(state.placed_as(found["ema"]["mean"][name], value))
+            mean, now = found["ema"]["mean"], self.ema.state_dict()
+            placed = {name: state.placed_as(mean[name], value) for name, value in now.items()}
+            self.ema.load_state_dict(placed, steps=found["ema"]["steps"])
         if self.patience is not None:
             self.patience.load_state_dict(found["patience"] or {})
             # By the patience of now, which may be another one.
@@ -170,9 +198,9 @@ class Trainer:
             log: what the first process writes; None in the others.
 
         Raises:
-            NotFiniteError: a loss isn't finite; the last saved state is as it was.
+            NotFiniteError: a loss isn't finite; the last saved state is as it was, as after any other error.
         """
-        self.log, start = log, time.perf_counter()
+        self.log, self._began = log, time.perf_counter()
         title = self.settings.name or self.out.name
         mode = self.progress if self.runtime.first else "quiet"
         self.reporter = Reporter(self.total, title=title, mode=mode, first_step=self.step)
@@ -181,9 +209,9 @@ class Trainer:
                 while self.step < self.total and not self.reason:
                     self._epoch(self.step // self.per_epoch)
             reason = self.reason or "done"
-            self._tell("end", reason=reason, seconds=time.perf_counter() - start, metrics=self.metrics)
-        except NotFiniteError as error:
-            self._tell("end", reason=str(error), seconds=time.perf_counter() - start, metrics=self.metrics)
+            self._end(reason)
+        except Exception as error:
+            self._end(str(error) or type(error).__name__)
             raise
         finally:
             self.reporter.close()
@@ -209,9 +237,7 @@ class Trainer:
         finally:
             cudnn.benchmark, _ = before
             torch.use_deterministic_algorithms(before[1])
-            self.objective.close()
-            for parameter in self._moving:
-                parameter.requires_grad_(True)
+            self.release()
 
     # --- an epoch
 
@@ -317,7 +343,7 @@ class Trainer:
     def _heed(self) -> None:
         """Ends here where a signal asked to, in which case the state was just saved."""
         if self.stopping:
-            self._tell("end", epoch=self.step // self.per_epoch, reason="stopped", seconds=0.0, metrics=self.metrics)
+            self._end("stopped")
             self.signals.number = self.signals.number or self.stopping
             self.signals.pass_on()
 
@@ -375,6 +401,9 @@ class Trainer:
     def result(self) -> dict[str, torch.Tensor]:
         """The state that the training is for: the average's where there is one; whole, each process must ask."""
         return state.network_state(self.net) if self.ema is None else state.whole(self.ema.state_dict())
+
+    def _end(self, reason: str) -> None:
+        self._tell("end", reason=reason, seconds=time.perf_counter() - self._began, metrics=self.metrics)
 
     def _tell(self, event: str, **told: Any) -> None:
         if self.log is not None:

@@ -9,7 +9,7 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any
 
 import yaml
@@ -114,7 +114,7 @@ def check(
         try:
             return {**job.told(trainer), **_first_loss(trainer)}
         finally:
-            trainer.objective.close()
+            trainer.release()
             trainer.runtime.close()
 
 
@@ -298,11 +298,11 @@ class _Job:
     def _begin(self, trainer: Trainer, resumed: bool) -> Any:
         from mcore.training.shown.logs import Log
 
-        log = Log(self.out, tensorboard=self.settings.log.tensorboard, resume_step=trainer.step if resumed else None)
         told = self.told(trainer)
-        text = yaml.safe_dump(self.read.data, sort_keys=False, allow_unicode=True)
+        text = yaml.dump(self.read.data, Dumper=_Dumper, sort_keys=False, allow_unicode=True)
         _write(self.out / "config.yaml", f"# Relative paths start from {self.base.absolute()}\n{text}")
         _write(self.out / "model.json", json.dumps(self.anatomy, indent=1))
+        log = Log(self.out, tensorboard=self.settings.log.tensorboard, resume_step=trainer.step if resumed else None)
         log.write(
             event="start",
             time=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
@@ -351,6 +351,9 @@ class _Job:
                 # Whoever looks why it ended finds a page; what went wrong is told whatever becomes of that.
                 with contextlib.suppress(OSError, ImportError):
                     report.write(self.out)
+            if trainer.stopping:
+                # A launcher that sees one leave ends the others, and the first may still be writing its page.
+                trainer.runtime.wait()
             raise
         result = trainer.result()
         page, history = None, []
@@ -367,6 +370,13 @@ class _Job:
         if trainer.ema is not None or net is not trainer.net:
             state.set_network(net, result, self.out)
         return Result(net.eval(), self.out, reason, dict(trainer.metrics), history, trainer.keeper.best, page)
+
+
+class _Dumper(yaml.SafeDumper):
+    """Writes paths as text."""
+
+
+_Dumper.add_multi_representer(PurePath, lambda dumper, path: dumper.represent_str(str(path)))
 
 
 def _at_base(settings: Settings, base: Path) -> Settings:

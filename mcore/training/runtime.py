@@ -100,15 +100,12 @@ class Runtime:
 
     # --- the network
 
-    def wrapped(self, net: torch.nn.Module, *, find_unused: bool = False) -> torch.nn.Module:
-        """What to call instead of `net`, so that gradients are those of all processes.
-
-        With `find_unused`, also where a step doesn't reach some parameters.
-        """
+    def wrapped(self, net: torch.nn.Module, **options: Any) -> torch.nn.Module:
+        """What to call instead of `net`, so that gradients are those of all processes; `options` are those of DDP."""
         if self.strategy != "ddp":
             return net
         ids = [self.device.index] if self.device.type == "cuda" else None
-        return torch.nn.parallel.DistributedDataParallel(net, device_ids=ids, find_unused_parameters=find_unused)
+        return torch.nn.parallel.DistributedDataParallel(net, device_ids=ids, **options)
 
     def shard(self, net: torch.nn.Module) -> None:
         """Spreads the network's parameters over all processes, where the strategy is "fsdp": before an optimiser has

@@ -10,7 +10,8 @@ import json
 import pickle
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
+from zipfile import BadZipFile, ZipFile
 
 import torch
 
@@ -21,7 +22,8 @@ from mcore.training.settings import Settings
 
 FORMAT = 1
 FILE = "state.pt"
-# Keys of the configuration that a run may go on with after they changed: they don't alter what is computed.
+# Keys of the configuration that a run may go on with after they changed: what is trained, and how, stays the same,
+# though how a batch is cut shows in batch norms.
 FREE = frozenset(
     {
         "accumulate", "checkpoints", "compile", "cudnn_benchmark", "device", "early_stopping", "epochs",
@@ -58,10 +60,20 @@ def read(folder: Path, expected: Mapping[str, str]) -> dict[str, Any] | None:
         return None
     try:
         with open(path, "rb") as file:
+            _check_bytes(file)
             state = torch.load(file, map_location="cpu", weights_only=True)
         number = state["format"]
     # torch's reader raises what it likes on damaged bytes.
-    except (pickle.UnpicklingError, RuntimeError, EOFError, KeyError, TypeError, ValueError, OSError) as error:
+    except (
+        pickle.UnpicklingError,
+        RuntimeError,
+        EOFError,
+        KeyError,
+        TypeError,
+        ValueError,
+        OSError,
+        BadZipFile,
+    ) as error:
         line = (str(error).splitlines() or [type(error).__name__])[0]
         raise StateError(
             f"{path}: damaged, or no state of training: {line}. Start over with --fresh (fresh=True)"
@@ -78,6 +90,15 @@ def read(folder: Path, expected: Mapping[str, str]) -> dict[str, Any] | None:
             f"configuration that it was begun with ({folder / 'config.yaml'}), or start over with --fresh (fresh=True)."
         )
     return state
+
+
+def _check_bytes(file: IO[bytes]) -> None:
+    """That every byte is as it was written, which torch's reader doesn't look at."""
+    with ZipFile(file) as parts:
+        damaged = parts.testzip()
+    if damaged is not None:
+        raise ValueError(f"{damaged} isn't what was written")
+    file.seek(0)
 
 
 def _differ(expected: Mapping[str, str], state: Mapping[str, Any], key: str) -> bool:

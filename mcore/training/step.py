@@ -58,7 +58,13 @@ class Stepper:
 
     def wrap_again(self) -> None:
         """Has the parameters exchanged between processes that are trained now."""
-        self.call = self.runtime.wrapped(self.net, find_unused=self.settings.find_unused_parameters)
+        self.call = self.runtime.wrapped(
+            self.net,
+            find_unused_parameters=self.settings.find_unused_parameters,
+            # Sent before each forward pass, in place: of several before one backward, that would change what the
+            # first ones computed with. Validation levels buffers itself.
+            broadcast_buffers=self.settings.unrolled is None,
+        )
 
     def __call__(self, batches: Iterable[Batch], watch: Watch) -> Done:
         """A step with micro batches, each a tensor of the same number of samples, `accumulate` of them.

@@ -2,9 +2,11 @@
 
 import numpy as np
 import pytest
+import torch
 
 import mcore
 from mcore.training import EMA
+from tests.training import tiny
 
 
 def test_the_average_follows_the_weights_by_its_rule():
@@ -52,3 +54,28 @@ def test_a_mean_of_another_network_is_refused():
 def test_a_decay_beyond_one_is_refused():
     with pytest.raises(ValueError, match=r"EMA: decay=1\.5 is not in 0 <= decay < 1"):
         EMA(mcore.Linear(2, 1), decay=1.5)
+
+
+def test_a_mean_that_is_loaded_goes_on_as_the_one_it_is_of():
+    net = tiny.net()
+    first = EMA(net, 0.9)
+    for _ in range(5):
+        _moved(net)
+        first.update()
+    second, settled = EMA(net, 0.9), EMA(net, 0.9)
+    second.load_state_dict(first.state_dict(), steps=first.steps)
+    settled.load_state_dict(first.state_dict())
+    held = first.state_dict()["head.bias"].clone()
+    _moved(net)
+
+    for ema in (first, second, settled):
+        ema.update()
+
+    tiny.same(first.state_dict(), second.state_dict())
+    torch.testing.assert_close(settled.state_dict()["head.bias"], held.lerp(net.head.bias.detach(), 0.1))
+
+
+@torch.no_grad()
+def _moved(net):
+    for parameter in net.parameters():
+        parameter.add_(torch.ones_like(parameter))

@@ -356,6 +356,8 @@ def test_a_label_out_of_range_names_the_file_and_the_classes(tmp_path):
     with pytest.raises(TrainingError, match=r"blob-\d+.*7.*2 classes"):
         run(tmp_path, data={"train": Odd(24)})
 
+    assert "2 classes" in events(tmp_path)[-1]["reason"]
+
 
 def test_a_batch_larger_than_the_data_is_refused(tmp_path):
     with pytest.raises(TrainingError, match="24 samples, fewer than one step takes"):
@@ -376,3 +378,52 @@ def test_a_loss_of_a_part_counts_the_samples_that_count(tmp_path):
     result = run(tmp_path, losses=losses, validation=11)
 
     assert result.history[-1]["metrics"]["information_bottleneck"] > 0
+
+
+def test_metrics_without_validation_data_are_refused(tmp_path):
+    with pytest.raises(TrainingError, match=r"train\.metrics: there is no validation data to measure"):
+        run(tmp_path, validation=0, metrics="iou")
+
+
+def test_every_part_frozen_at_first_is_refused(tmp_path):
+    parts = {name: {"frozen": 1} for name in ("encoder", "decoder", "head")}
+
+    with pytest.raises(TrainingError, match="every part is frozen"):
+        run(tmp_path, parts=parts)
+
+
+def test_a_refused_training_leaves_the_network_as_it_was(tmp_path):
+    net = tiny.net()
+
+    with pytest.raises(TrainingError, match="isn't measured"):
+        run(tmp_path, net=net, parts={"encoder": {"frozen": True}}, checkpoints={"rule": "max:validation.none"})
+
+    assert all(parameter.requires_grad for parameter in net.parameters())
+
+
+def test_a_bit_that_flipped_in_a_state_is_noticed(tmp_path):
+    run(tmp_path)
+    path = tmp_path / "state.pt"
+    held = bytearray(path.read_bytes())
+    weight = torch.load(path, weights_only=True)["network"]["decoder.0.weight"].numpy().tobytes()
+    held[held.index(weight) + 2] ^= 1
+    path.write_bytes(held)
+
+    with pytest.raises(StateError, match="isn't what was written"):
+        run(tmp_path, epochs=3)
+
+
+class Kept(tiny.Blobs):
+    """Takes a path, which a configuration in Python may have as one."""
+
+    def __init__(self, path):
+        super().__init__()
+        self.path = path
+
+
+def test_paths_in_a_configuration_are_written_as_text(tmp_path):
+    source = {"type": "tests.training.test_loop:Kept", "path": tmp_path}
+
+    train(tiny.config(data={"train": source}), out=tmp_path / "run", net=tiny.net(), progress="quiet")
+
+    assert f"path: {tmp_path}" in (tmp_path / "run" / "config.yaml").read_text()

@@ -18,6 +18,7 @@ from mcore import config
 from mcore.training import settings_of
 from mcore.training.data.base import Source
 from mcore.training.data.opening import open_source
+from mcore.training.settings import Typed
 
 # Images that principal components are fitted to, and that all are judged by; and how many of them are drawn.
 SEEN, JUDGED, DRAWN = 4096, 240, 8
@@ -27,10 +28,9 @@ def main() -> None:
     folder = Path(sys.argv[1] if len(sys.argv) > 1 else "runs/handwriting")
     run = config.read(folder / "config.yaml")
     data = settings_of(run).data
-    if data.validation is None:
+    if data is None or data.validation is None:
         sys.exit(f"{folder}: trained without validation data, by which it could be judged.")
-    images = drawn(open_source(data.validation, base=Path()), JUDGED)
-    seen = drawn(open_source(data.train, base=Path()), SEEN)
+    images, seen = drawn(data.validation, JUDGED), drawn(data.train, SEEN)
     net = models.from_config(folder / "config.yaml")
     net.load_state_dict(mcore.load(folder / "weights.safetensors"))
     latent = net.actual_latent_size
@@ -51,8 +51,11 @@ def main() -> None:
     print(folder / "judged.png")
 
 
-def drawn(source: Source, count: int) -> np.ndarray:
-    """Images (count, 1, h, w) of a source, the same each time."""
+def drawn(named: Typed, count: int) -> np.ndarray:
+    """Images (count, 1, h, w) of a source of ours, the same each time."""
+    source = open_source(named, base=Path())
+    if not isinstance(source, Source):
+        sys.exit(f"{named.type}: what is judged by is a Source, and this is none.")
     return np.stack([source.read(index, np.random.default_rng(index))["image"] for index in range(count)])
 
 

@@ -23,9 +23,8 @@ def collate(samples: Sequence[Sample]) -> Batch:
     Raises:
         DataError: they have other keys, or other sizes; the message has the names of two that differ.
     """
-    first = samples[0]
     batch: Batch = {}
-    for key in first:
+    for key in dict.fromkeys(key for sample in samples for key in sample):
         try:
             values = [sample[key] for sample in samples]
             # Torch's own writes the stack straight into memory that the other process sees.
@@ -126,8 +125,9 @@ def _difference(samples: Sequence[Sample], key: str) -> str | None:
     """What differs under a key in samples that make no batch; None where nothing does (memory ran out)."""
     first = samples[0]
     for other in samples[1:]:
-        if key not in other:
-            return f"{first['name']} has {key!r}, and {other['name']} hasn't; a batch needs all of its samples alike."
+        if (key in first) != (key in other):
+            has, lacks = (first, other) if key in first else (other, first)
+            return f"{has['name']} has {key!r}, and {lacks['name']} hasn't; a batch needs all of its samples alike."
         one, two = first[key], other[key]
         if one.shape != two.shape:
             return (

@@ -205,6 +205,11 @@ class _Monai:
         self._metric.reset()
 
 
+def is_gathered(metric: Any) -> bool:
+    """Whether a metric's number is that of all processes: torchmetrics' and MONAI's are."""
+    return isinstance(metric, _Monai) or hasattr(metric, "metric_state")
+
+
 def _of_path(path: str, arguments: Mapping[str, Any]) -> Kind:
     maker = by_path(path)
     lacking = [name for name in ("update", "compute", "reset") if not hasattr(maker, name)]

@@ -12,9 +12,10 @@ from torch import Tensor
 
 from mcore.config import ConfigError, Mistake
 from mcore.training.errors import TrainingError
-from mcore.training.objectives.judging import Facts, Kind, kind_of, takes_ignored
+from mcore.training.objectives.judging import Facts, Kind, is_gathered, kind_of, takes_ignored
 from mcore.training.objectives.naming import NamingError, short
 from mcore.training.objectives.objective import Batch, Objective, fine
+from mcore.training.objectives.ranges import ignored
 from mcore.training.settings import Metric
 from mcore.vocabulary import nearest
 
@@ -138,10 +139,17 @@ class Metrics:
         group.all_gather_object(all_facts, mine)
         for index, judge in enumerate(self._judges):
             known = [facts[index] for facts in all_facts if facts[index] is not None]
-            if len(known) in (0, len(all_facts)):
+            if not known:
                 continue
             if judge.metric is None:
                 judge.make(known[0], self._device)
+            if not is_gathered(judge.metric):
+                raise TrainingError(
+                    f"metric {judge.name}: {judge.settings.type} counts the samples of its own process alone, and "
+                    f"there are {len(all_facts)}: derive it from torchmetrics.Metric, which gathers, or train in one."
+                )
+            if len(known) == len(all_facts):
+                continue
             if _keeps_samples(judge.metric):
                 raise TrainingError(
                     f"metric {judge.name}: of {len(all_facts)} processes {len(all_facts) - len(known)} had no sample "
@@ -183,10 +191,10 @@ def _judges(metrics: Mapping[str, list[Metric]], objective: Objective, mistakes:
 def _with_ignored(metric: Metric, head: str, objective: Objective) -> dict[str, Any]:
     """The metric's arguments; a label that the head's losses leave out, the metric leaves out, too."""
     arguments = metric.arguments
-    said = [term.settings.arguments.get("ignore_index") for term in objective.terms if term.head == head]
-    ignored = [label for label in said if label is not None]
-    if ignored and "ignore_index" not in arguments and takes_ignored(metric.type):
-        arguments["ignore_index"] = ignored[0]
+    said = [ignored(term.criterion) for term in objective.terms if term.head == head]
+    labels = [label for label in said if label is not None]
+    if labels and "ignore_index" not in arguments and takes_ignored(metric.type):
+        arguments["ignore_index"] = labels[0]
     return arguments
 
 

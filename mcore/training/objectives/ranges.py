@@ -35,14 +35,15 @@ def check_targets(outputs: Any, batch: Mapping[str, Any], objective: Objective) 
             continue
         # A single score says yes or no.
         classes = max(2, output.shape[1]) if output.ndim > 1 and target.shape != output.shape else 2
-        _check(target, classes, ignored=_ignored(criterion), key=key, batch=batch, head=term.head)
+        _check(target, classes, ignored=ignored(criterion), key=key, batch=batch, head=term.head)
 
 
 def _of_classes(criterion: Criterion) -> bool:
     return criterion.relation in ("classes", "scores", "either")
 
 
-def _ignored(criterion: Criterion) -> int | None:
+def ignored(criterion: Criterion) -> int | None:
+    """The label that a loss leaves out, if any: torch's leave out -100."""
     loss = getattr(criterion, "loss", criterion)
     return getattr(loss, "ignore_index", None)
 

@@ -99,8 +99,9 @@ def test_samples_of_other_keys_in_a_batch_are_both_named():
     data = Pairs({"image": image, "label": 1, "name": "a"}, {"image": image, "name": "b"})
     samples = Samples(data, seed=0)
 
-    with pytest.raises(DataError, match="a has 'label', and b hasn't"):
-        collate([samples[0, 0], samples[0, 1]])
+    for pair in ((0, 1), (1, 0)):
+        with pytest.raises(DataError, match="a has 'label', and b hasn't"):
+            collate([samples[0, index] for index in pair])
 
 
 def test_pinning_is_left_where_there_is_no_accelerator(recwarn):

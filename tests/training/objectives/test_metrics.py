@@ -341,3 +341,12 @@ def test_a_process_without_samples_counts_with_the_others_or_all_are_told(tmp_pa
     assert done.stdout.count("told {'accuracy': 0.8333") == 2
     assert done.stdout.count("refused metric auroc: of 2 processes 1 had no sample") == 2
     assert done.stdout.count("refused metric dice_metric: of 2 processes 1 had no sample") == 2
+
+
+def test_the_label_that_torchs_losses_leave_out_by_themselves_is_left_out(scores, samples):
+    mask = samples["mask"].clone()
+    mask[:, :2] = -100
+    right = (scores.argmax(1) == mask)[:, 2:].float().mean()
+
+    assert told("accuracy", scores, {**samples, "mask": mask}) == {"accuracy": pytest.approx(float(right))}
+    assert 0 < told("iou", scores, {**samples, "mask": mask})["iou"] < 1
