@@ -1,7 +1,7 @@
 """Training: our loop against a bare one of torch, and what accumulation, mixed precision and recomputing save.
 
-Both loops train the same network on the same samples, read one by one, for one epoch, and end with a saved state. Memory
-is that of a fresh process, above what it held before its first step, with its libraries loaded.
+Both loops train the same network on the same samples, read one by one, for one epoch, and end with a saved state.
+Memory is that of a fresh process, above what it held before its first step, with its libraries loaded.
 """
 
 from __future__ import annotations
